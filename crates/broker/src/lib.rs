@@ -1,0 +1,1 @@
+//! A durable single-node Kafka-compatible broker, in process or as a server.

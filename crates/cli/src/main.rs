@@ -1,0 +1,3 @@
+//! The command line of vltava.
+
+fn main() {}

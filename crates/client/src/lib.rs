@@ -1,0 +1,1 @@
+//! A Kafka client: producer, consumer and admin over sockets.

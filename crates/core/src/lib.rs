@@ -1,0 +1,12 @@
+//! Every decision of vltava's client, runtime and broker, as machines that only compute.
+//!
+//! A room is a conversation, with both of its ends side by side. Nothing in here is async, locked, shared or
+//! spawned; time and chance come in as arguments.
+
+mod backoff;
+mod rng;
+mod time;
+
+pub use backoff::Backoff;
+pub use rng::Rng;
+pub use time::{Clock, Moment, Timestamp};

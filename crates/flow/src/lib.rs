@@ -1,0 +1,1 @@
+//! The consumer runtime: workers, order, commits.

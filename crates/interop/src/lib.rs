@@ -1,0 +1,1 @@
+//! Strangers: librdkafka, kcat and a real Apache Kafka beside our own ends.

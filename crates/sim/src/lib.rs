@@ -1,0 +1,1 @@
+//! Clients, flows and broker in one thread on one seed, with checkers.

@@ -1,0 +1,1 @@
+//! Where a flow may end besides Kafka: one file each.

@@ -1,0 +1,1 @@
+//! A Kafka streaming toolkit: client, consumer runtime and embedded broker.

@@ -1,0 +1,17 @@
+//! Bytes to Kafka messages and records, and back.
+
+pub mod api;
+mod decoder;
+mod encoder;
+pub mod frame;
+pub mod messages;
+mod primitive;
+#[doc(hidden)]
+pub mod schema;
+mod version;
+
+pub use api::{Api, Request};
+pub use decoder::{DecodeError, DecodeErrorKind, Decoder};
+pub use encoder::{EncodeError, EncodeErrorKind, Encoder};
+pub use primitive::{Uuid, Wire};
+pub use version::Version;
