@@ -1,1 +1,18 @@
-//! A durable single-node Kafka-compatible broker, in process or as a server.
+//! A durable Kafka-compatible broker of one node, in process or as a server.
+//!
+//! It is never part of a cluster and says so: what needs replicas is served as if one were enough, or refused by
+//! name. Everything it acknowledges is in its journal first.
+
+mod api;
+mod clock;
+mod config;
+mod connection;
+mod dispatch;
+mod error;
+mod node;
+mod server;
+
+pub use clock::SystemClock;
+pub use config::{Builder, Sync};
+pub use error::{Error, ErrorKind, Result};
+pub use server::Broker;

@@ -1,0 +1,135 @@
+//! How a broker is set up: what its user says, and what that is resolved to.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use vltava_core::Clock;
+
+use crate::{Broker, Result, SystemClock, server};
+
+/// When a write counts as done, and so what a loss of power may take back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sync {
+    /// Acknowledged is synced to the disk: a loss of power takes nothing back.
+    #[default]
+    Always,
+    /// Synced once in this time: a loss of power takes back what was acknowledged within it. A killed process
+    /// loses nothing.
+    Interval(Duration),
+    /// Synced when the kernel sees fit: a loss of power may take back half a minute. A killed process loses
+    /// nothing.
+    Os,
+}
+
+/// A broker to be. Made by [`Broker::open`] and [`Broker::in_memory`].
+#[derive(Clone)]
+pub struct Builder {
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) listen: Vec<String>,
+    pub(crate) advertise: Option<String>,
+    pub(crate) topics: Vec<(String, i32)>,
+    pub(crate) sync: Sync,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) auto_create_topics: bool,
+}
+
+impl Builder {
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
+        Self {
+            folder,
+            listen: Vec::new(),
+            advertise: None,
+            topics: Vec::new(),
+            sync: Sync::default(),
+            clock: None,
+            seed: None,
+            auto_create_topics: true,
+        }
+    }
+
+    /// Listens on `host:port`; may be said several times. Port 0 takes a free one. `localhost` is both 127.0.0.1
+    /// and ::1, on the same port. A broker that listens nowhere is reached by [`Broker::connect`] alone.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen.push(address.into());
+        self
+    }
+
+    /// The `host:port` that clients are told to use, for a broker behind a name or a forwarded port. Unless said,
+    /// each client is told the address it came in by.
+    #[must_use]
+    pub fn advertise(mut self, address: impl Into<String>) -> Self {
+        self.advertise = Some(address.into());
+        self
+    }
+
+    /// Makes sure that a topic exists before the first client is served. One that exists keeps its partitions.
+    #[must_use]
+    pub fn topic(mut self, name: impl Into<String>, partitions: i32) -> Self {
+        self.topics.push((name.into(), partitions));
+        self
+    }
+
+    /// When a write counts as done; [`Sync::Always`] unless said.
+    #[must_use]
+    pub fn sync(mut self, sync: Sync) -> Self {
+        self.sync = sync;
+        self
+    }
+
+    /// The clock to live by.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Takes all chance (cluster id, topic ids, member ids) from this seed instead of the system's.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Whether a topic that a client asks for is created on the way, with one partition. It is, unless said, if the
+    /// client does not object.
+    #[must_use]
+    pub fn auto_create_topics(mut self, create: bool) -> Self {
+        self.auto_create_topics = create;
+        self
+    }
+
+    /// Recovers what is stored, listens, and serves from then on.
+    pub async fn start(self) -> Result<Broker> {
+        server::start(self).await
+    }
+
+    pub(crate) fn resolved_clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()))
+    }
+
+    /// The seed that was said, or one from the system: the hasher's keys are random in every process.
+    pub(crate) fn resolved_seed(&self) -> u64 {
+        self.seed.unwrap_or_else(|| RandomState::new().hash_one("vltava"))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("folder", &self.folder)
+            .field("listen", &self.listen)
+            .field("advertise", &self.advertise)
+            .field("topics", &self.topics)
+            .field("sync", &self.sync)
+            .field("seed", &self.seed)
+            .field("auto_create_topics", &self.auto_create_topics)
+            .finish_non_exhaustive()
+    }
+}

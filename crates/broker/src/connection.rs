@@ -1,0 +1,195 @@
+//! One connection: frames in, replies out, in the order of the requests.
+//!
+//! Requests take effect as they arrive; a reply leaves when what it promises is settled, and the connection reads
+//! on meanwhile. Of what a peer says about lengths nothing is believed before the bytes are there.
+
+use std::{collections::VecDeque, fmt, io, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::{mpsc, watch},
+};
+use vltava_wire::{Api, Encoder};
+
+use crate::{
+    dispatch::{self, Peer, Refusal, Reply},
+    node::Node,
+};
+
+/// Requests that were read and not yet answered; a peer that sends more waits.
+const IN_FLIGHT_MAX: usize = 32;
+
+/// A reply from this size on must leave before another request is read, so that a peer that does not read its
+/// replies costs little.
+const LARGE_REPLY_BYTES: usize = 64 << 10;
+
+/// The largest Produce request, as Kafka's `socket.request.max.bytes`.
+const PRODUCE_BYTES_MAX: usize = 100 << 20;
+
+/// The largest request of any other API: none but a commit or an assignment of very many partitions comes near.
+const REQUEST_BYTES_MAX: usize = 8 << 20;
+
+/// The least that is read at a time.
+const READ_BYTES: usize = 4 << 10;
+
+/// The length, and what every request header starts with: key, version and correlation id.
+const START_BYTES: usize = 12;
+
+/// Bytes of a frame's length itself.
+const LENGTH_BYTES: usize = 4;
+
+/// Segments handed to one vectored write.
+const SEGMENTS_MAX: usize = 64;
+
+/// Serves a connection until its end, the peer's first mistake, or the broker's stop.
+pub(crate) async fn serve<S>(mut stop: watch::Receiver<bool>, stream: S, node: Arc<Node>, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Send,
+{
+    let (reader, writer) = tokio::io::split(stream);
+    let (queue, replies) = mpsc::channel(IN_FLIGHT_MAX);
+    let end = tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        end = write(writer, replies) => end,
+        end = read(reader, queue, &node, &peer) => end,
+    };
+    match end {
+        Ok(()) | Err(End::Io(_)) => (),
+        Err(reason) => node.refused(&peer.host, &reason),
+    }
+}
+
+/// How a connection ends, other than well.
+#[derive(Debug)]
+enum End {
+    Io(io::Error),
+    Cut { missing: usize },
+    TooShort(i32),
+    TooLong { api: Api, length: usize },
+    NoApi(i16),
+    Refused(Refusal),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Cut { missing } => write!(f, "the peer left {missing} bytes before the end of a request"),
+            Self::TooShort(length) => write!(f, "a request cannot be {length} bytes long"),
+            Self::TooLong { api, length } => write!(f, "{length} bytes are too many for a {api:?} request"),
+            Self::NoApi(key) => write!(f, "API {key} is not served, or this is not the Kafka protocol"),
+            Self::Refused(refusal) => write!(f, "{refusal}"),
+        }
+    }
+}
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+async fn read(
+    reader: impl AsyncRead + Unpin,
+    queue: mpsc::Sender<Reply>,
+    node: &Arc<Node>,
+    peer: &Peer,
+) -> Result<(), End> {
+    let mut frames = Frames { reader, buffer: BytesMut::new() };
+    while let Some(frame) = frames.next().await? {
+        // The place in the queue comes first: a request takes effect only when its reply may be kept.
+        let Ok(place) = queue.reserve().await else { return Ok(()) };
+        let Some(reply) = dispatch::dispatch(node, peer, frame).map_err(End::Refused)? else { continue };
+        let is_large = matches!(&reply, Reply::Now(frame) if frame.len() >= LARGE_REPLY_BYTES);
+        place.send(reply);
+        if is_large && queue.reserve_many(IN_FLIGHT_MAX).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+async fn write(mut writer: impl AsyncWrite + Unpin, mut replies: mpsc::Receiver<Reply>) -> Result<(), End> {
+    while let Some(reply) = replies.recv().await {
+        let frame = match reply {
+            Reply::Now(frame) => frame,
+            Reply::Later(frame) => frame.await.map_err(End::Refused)?,
+        };
+        write_frame(&mut writer, frame).await?;
+    }
+    Ok(())
+}
+
+async fn write_frame(writer: &mut (impl AsyncWrite + Unpin), frame: Encoder) -> io::Result<()> {
+    let mut segments: VecDeque<Bytes> = frame.into_segments().into();
+    while !segments.is_empty() {
+        let slices: Vec<_> =
+            segments.iter().take(SEGMENTS_MAX).map(|segment| io::IoSlice::new(segment)).collect();
+        let mut written = writer.write_vectored(&slices).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        while let Some(first) = segments.front_mut() {
+            let taken = written.min(first.len());
+            let _ = first.split_to(taken);
+            written -= taken;
+            if !first.is_empty() {
+                break;
+            }
+            segments.pop_front();
+        }
+    }
+    writer.flush().await
+}
+
+/// Cuts what arrives into frames.
+struct Frames<R> {
+    reader: R,
+    buffer: BytesMut,
+}
+
+impl<R: AsyncRead + Unpin> Frames<R> {
+    /// The next frame without its length; `None` when the peer is done.
+    async fn next(&mut self) -> Result<Option<Bytes>, End> {
+        if !self.fill(START_BYTES).await? {
+            return Ok(None);
+        }
+        let length = self.checked_length()?;
+        self.fill(LENGTH_BYTES + length).await?;
+        let frame = self.buffer.split_to(LENGTH_BYTES + length).freeze();
+        Ok(Some(frame.slice(LENGTH_BYTES..)))
+    }
+
+    /// Reads until `wanted` bytes are there, in pieces no larger than what has already arrived. False if the peer
+    /// is done instead, between two frames.
+    async fn fill(&mut self, wanted: usize) -> Result<bool, End> {
+        while self.buffer.len() < wanted {
+            let missing = wanted - self.buffer.len();
+            self.buffer.reserve(missing.clamp(READ_BYTES, self.buffer.len().max(READ_BYTES)));
+            if self.reader.read_buf(&mut self.buffer).await? == 0 {
+                return if self.buffer.is_empty() { Ok(false) } else { Err(End::Cut { missing }) };
+            }
+        }
+        Ok(true)
+    }
+
+    /// The length of the frame whose start is in the buffer, if its API allows it.
+    fn checked_length(&self) -> Result<usize, End> {
+        let start: [u8; 6] = self.buffer[..6].try_into().expect("the slice has six bytes");
+        let [a, b, c, d, high, low] = start;
+        let length = i32::from_be_bytes([a, b, c, d]);
+        let key = i16::from_be_bytes([high, low]);
+        let bytes = usize::try_from(length).map_err(|_| End::TooShort(length))?;
+        if bytes < START_BYTES - LENGTH_BYTES {
+            return Err(End::TooShort(length));
+        }
+        let api = Api::from_key(key).ok_or(End::NoApi(key))?;
+        let most = if api == Api::Produce { PRODUCE_BYTES_MAX } else { REQUEST_BYTES_MAX };
+        if bytes > most {
+            return Err(End::TooLong { api, length: bytes });
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,152 @@
+//! Which request is answered by whom: one table.
+
+use std::{fmt, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use vltava_wire::{Api, DecodeError, Decoder, EncodeError, Encoder, Request, Wire, frame};
+
+use crate::{
+    api::{self, api_versions},
+    node::Node,
+};
+
+/// What decoding a request may allocate whatever its size, in bytes.
+const DECODE_BYTES: usize = 64 << 10;
+
+/// What decoding may allocate beyond that for each byte of the frame: the smallest elements of the protocol are
+/// about this much larger in memory than on the wire.
+const DECODE_FACTOR: usize = 32;
+
+/// No request is decoded into more memory than this.
+const DECODE_BYTES_MAX: usize = 64 << 20;
+
+/// Who is at the other end of a connection, and by which address it came in.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Its address, as DescribeGroups shows it.
+    pub(crate) host: String,
+    /// What it is told to connect to.
+    pub(crate) advertised: Advertised,
+}
+
+/// An address that clients are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Advertised {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// What a request comes with.
+pub(crate) struct Call<'a> {
+    pub(crate) node: &'a Arc<Node>,
+    pub(crate) peer: &'a Peer,
+    pub(crate) version: i16,
+    pub(crate) client_id: Option<String>,
+}
+
+/// A future that outlives the call it came from.
+pub(crate) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// How a request is answered. Its effects have happened, in the order the requests came in.
+pub(crate) enum Answer<T> {
+    /// At once.
+    Now(T),
+    /// When what the response promises is settled, or what it waits for has come.
+    Later(Later<T>),
+    /// Not at all: the request asked for no response.
+    Silence,
+    /// By closing the connection, which is all that a request without a response can be told.
+    Close(&'static str),
+}
+
+/// A response on its way.
+pub(crate) enum Reply {
+    Now(Encoder),
+    Later(Later<Result<Encoder, Refusal>>),
+}
+
+/// Why a connection is closed.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    UnknownApi(i16),
+    UnknownVersion(Api, i16),
+    Decode(Api, DecodeError),
+    Header(DecodeError),
+    Encode(Api, EncodeError),
+    Asked(Api, &'static str),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownApi(key) => write!(f, "API {key} is not served"),
+            Self::UnknownVersion(api, version) => write!(f, "{api:?} is not served in version {version}"),
+            Self::Decode(api, error) => write!(f, "a {api:?} request makes no sense: {error}"),
+            Self::Header(error) => write!(f, "a request's header makes no sense: {error}"),
+            Self::Encode(api, error) => write!(f, "a {api:?} response cannot be written: {error}"),
+            Self::Asked(api, reason) => write!(f, "{api:?} without a response: {reason}"),
+        }
+    }
+}
+
+macro_rules! table {
+    ($($api:ident => $module:ident;)*) => {
+        /// Every API that is served.
+        pub(crate) const SERVED: &[Api] = &[$(Api::$api,)*];
+
+        fn answer(api: Api, call: Call<'_>, correlation_id: i32, input: Decoder) -> Result<Option<Reply>, Refusal> {
+            match api {
+                $(Api::$api => serve(call, correlation_id, input, api::$module::answer),)*
+                _ => Err(Refusal::UnknownApi(api.key())),
+            }
+        }
+    };
+}
+
+table! {
+    ApiVersions => api_versions;
+}
+
+/// Has the request in `frame` take effect, and says how it is answered. `None` needs no response.
+pub(crate) fn dispatch(node: &Arc<Node>, peer: &Peer, frame: Bytes) -> Result<Option<Reply>, Refusal> {
+    let budget = DECODE_BYTES.saturating_add(frame.len().saturating_mul(DECODE_FACTOR)).min(DECODE_BYTES_MAX);
+    let mut input = Decoder::new(frame, vltava_wire::Version { number: 0, flexible: false }, budget);
+    let header = frame::request_header(&mut input).map_err(Refusal::Header)?;
+    let api = Api::from_key(header.api_key).ok_or(Refusal::UnknownApi(header.api_key))?;
+    let version = header.api_version;
+    let call = Call { node, peer, version, client_id: header.client_id };
+    if api_versions::advertised(api).contains(&version) {
+        return answer(api, call, header.correlation_id, input);
+    }
+    if api != Api::ApiVersions {
+        return Err(Refusal::UnknownVersion(api, version));
+    }
+    encoded(api, 0, header.correlation_id, &api_versions::from_the_future()).map(Some)
+}
+
+fn serve<R: Request>(
+    call: Call<'_>,
+    correlation_id: i32,
+    mut input: Decoder,
+    answer: impl FnOnce(Call<'_>, R) -> Answer<R::Response>,
+) -> Result<Option<Reply>, Refusal> {
+    let (api, version) = (R::API, call.version);
+    let request = R::decode(&mut input).map_err(|error| Refusal::Decode(api, error))?;
+    input.finish().map_err(|error| Refusal::Decode(api, error))?;
+    match answer(call, request) {
+        Answer::Now(response) => encoded(api, version, correlation_id, &response).map(Some),
+        Answer::Later(response) => Ok(Some(Reply::Later(Box::pin(async move {
+            match encoded(api, version, correlation_id, &response.await)? {
+                Reply::Now(frame) => Ok(frame),
+                Reply::Later(frame) => frame.await,
+            }
+        })))),
+        Answer::Silence => Ok(None),
+        Answer::Close(reason) => Err(Refusal::Asked(api, reason)),
+    }
+}
+
+fn encoded<T: Wire>(api: Api, version: i16, correlation_id: i32, body: &T) -> Result<Reply, Refusal> {
+    let frame = frame::response(api, version, correlation_id, body);
+    frame.map(Reply::Now).map_err(|error| Refusal::Encode(api, error))
+}

@@ -1,0 +1,199 @@
+//! The broker as its user holds it: starts, listens, hands out connections, stops.
+
+use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use tokio::{
+    io::DuplexStream,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+use tracing::{debug, info, warn};
+use vltava_core::{Moment, Rng};
+
+use crate::{
+    Builder, Error, ErrorKind, Result, connection,
+    dispatch::{Advertised, Peer},
+    node::Node,
+};
+
+/// Bytes on their way in each direction of an in-process connection.
+const PIPE_BYTES: usize = 64 << 10;
+
+/// How long accepting pauses when the process has no file descriptor left.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// A running broker. It stops when it is dropped, as if its process had been killed; [`Broker::shutdown`] stops it
+/// cleanly, which makes the next start quick.
+pub struct Broker {
+    addresses: Vec<SocketAddr>,
+    advertise: Option<Advertised>,
+    node: Arc<Node>,
+    /// Says stop, and knows when the last task has: each holds a receiver.
+    stop: watch::Sender<bool>,
+}
+
+impl Broker {
+    /// A broker that keeps everything in memory and forgets it when it stops.
+    pub fn in_memory() -> Builder {
+        Builder::new(None)
+    }
+
+    /// A broker that keeps everything in a folder, which is made if it is missing. One process at a time may have
+    /// it.
+    pub fn open(folder: impl Into<PathBuf>) -> Builder {
+        Builder::new(Some(folder.into()))
+    }
+
+    /// Where it listens, with the ports that were free. Empty for a broker that is reached in process only.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.clone()
+    }
+
+    /// What to give a client as its bootstrap servers: the advertised address, or else all that are listened on.
+    pub fn bootstrap(&self) -> String {
+        if self.addresses.is_empty() || self.advertise.is_some() {
+            let Advertised { host, port } = self.advertised(None);
+            return if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        }
+        let addresses: Vec<_> = self.addresses.iter().map(SocketAddr::to_string).collect();
+        addresses.join(",")
+    }
+
+    /// Opens a connection in process, served like one over TCP. Call it on a tokio runtime.
+    pub fn connect(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        let peer = Peer { host: "in-process".to_owned(), advertised: self.advertised(None) };
+        tokio::spawn(connection::serve(self.stop.subscribe(), theirs, self.node.clone(), peer));
+        ours
+    }
+
+    /// The cluster id, as Metadata tells it.
+    pub fn cluster_id(&self) -> &str {
+        &self.node.cluster_id
+    }
+
+    /// Stops cleanly: takes no more requests, closes every connection, writes a checkpoint.
+    pub async fn shutdown(self) -> Result<()> {
+        self.stop.send_replace(true);
+        self.stop.closed().await;
+        Ok(())
+    }
+
+    fn advertised(&self, local: Option<SocketAddr>) -> Advertised {
+        advertised(self.advertise.as_ref(), local.or(self.addresses.first().copied()))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+pub(crate) async fn start(builder: Builder) -> Result<Broker> {
+    let advertise = builder.advertise.as_deref().map(parse_address).transpose()?;
+    let node = Arc::new(Node::new(builder.resolved_clock(), Rng::new(builder.resolved_seed())));
+    let mut listeners = Vec::new();
+    for address in &builder.listen {
+        listeners.extend(listen(address).await?);
+    }
+    let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+    let stop = watch::Sender::new(false);
+    for listener in listeners {
+        tokio::spawn(accept(stop.subscribe(), listener, node.clone(), advertise.clone()));
+    }
+    info!(cluster_id = %node.cluster_id, ?addresses, "single node, ready");
+    Ok(Broker { addresses, advertise, node, stop })
+}
+
+/// Takes connections until the broker stops.
+async fn accept(
+    mut stop: watch::Receiver<bool>,
+    listener: TcpListener,
+    node: Arc<Node>,
+    advertise: Option<Advertised>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, remote)) => {
+                let peer = tcp_peer(&stream, remote, advertise.as_ref());
+                tokio::spawn(connection::serve(stop.clone(), stream, node.clone(), peer));
+            }
+            Err(error) => {
+                warn!(%error, "cannot accept a connection");
+                let later: Moment = node.clock.now() + ACCEPT_PAUSE;
+                node.clock.sleep_until(later).await;
+            }
+        }
+    }
+}
+
+fn tcp_peer(stream: &TcpStream, remote: SocketAddr, advertise: Option<&Advertised>) -> Peer {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%remote, %error, "cannot turn off Nagle's algorithm");
+    }
+    // An IPv4 client of an IPv6 socket knows itself, and us, by IPv4 addresses.
+    let local =
+        stream.local_addr().ok().map(|local| SocketAddr::new(local.ip().to_canonical(), local.port()));
+    let host = format!("/{}", remote.ip().to_canonical());
+    Peer { host, advertised: advertised(advertise, local) }
+}
+
+/// What a client is told to connect to: what the user said, or the address it came in by.
+fn advertised(said: Option<&Advertised>, local: Option<SocketAddr>) -> Advertised {
+    match (said, local) {
+        (Some(said), _) => said.clone(),
+        (None, Some(local)) => Advertised { host: local.ip().to_string(), port: local.port() },
+        (None, None) => Advertised { host: "in-process".to_owned(), port: 9092 },
+    }
+}
+
+/// Listens on every address that `address` names.
+async fn listen(address: &str) -> Result<Vec<TcpListener>> {
+    let Advertised { host, port } = parse_address(address)?;
+    if !host.eq_ignore_ascii_case("localhost") {
+        let listener =
+            TcpListener::bind((host.as_str(), port)).await.map_err(|error| refused(address, error))?;
+        return Ok(vec![listener]);
+    }
+    let first = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| refused(address, error))?;
+    let port = first.local_addr().map_err(|error| refused(address, error))?.port();
+    match TcpListener::bind(("::1", port)).await {
+        Ok(second) => Ok(vec![first, second]),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err(refused(&format!("[::1]:{port}"), error))
+        }
+        Err(error) => {
+            debug!(%error, "this machine has no ::1");
+            Ok(vec![first])
+        }
+    }
+}
+
+fn refused(address: &str, error: io::Error) -> Error {
+    Error::new(ErrorKind::Listen, format!("cannot listen on {address}")).because(error)
+}
+
+/// `host:port`, where an IPv6 address is in brackets.
+fn parse_address(address: &str) -> Result<Advertised> {
+    let wrong = || Error::new(ErrorKind::Config, format!("address {address:?} is not of the form host:port"));
+    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match bare.unwrap_or(host) {
+        "" => Err(wrong()),
+        host if bare.is_none() && host.contains(':') => Err(wrong()),
+        host => Ok(Advertised { host: host.to_owned(), port }),
+    }
+}
