@@ -1,0 +1,245 @@
+//! The open batch: records are encoded straight from slices into what will be sent.
+
+use bytes::Bytes;
+
+use crate::compress::{self, Compression};
+
+use super::{
+    batch::checksum,
+    error::{RecordError, RecordErrorKind},
+    header::{BATCH_OVERHEAD_BYTES, LENGTH_PREFIX_BYTES, MAGIC, TRANSACTIONAL, at},
+    varint,
+};
+
+/// No headers, for a literal of [`RecordSlices`].
+pub const NO_HEADERS: &[(&str, Option<&[u8]>)] = &[];
+
+/// A record to be appended. Names and values of headers may be whatever is bytes.
+#[derive(Debug)]
+pub struct RecordSlices<'a, N = &'static str, V = &'static [u8]> {
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
+    /// The key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// The value; without one, the record is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers, in their order.
+    pub headers: &'a [(N, Option<V>)],
+}
+
+impl<'a> RecordSlices<'a> {
+    /// A record without headers.
+    pub fn new(timestamp: i64, key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Self {
+        Self { timestamp, key, value, headers: NO_HEADERS }
+    }
+}
+
+impl<N, V> Clone for RecordSlices<'_, N, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<N, V> Copy for RecordSlices<'_, N, V> {}
+
+/// Who sends a batch, and which of theirs it is: what makes a second copy of it known as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Given by the broker, or -1.
+    pub producer_id: i64,
+    /// Given by the broker, or -1.
+    pub producer_epoch: i16,
+    /// How many records the producer sent to the partition before, or -1.
+    pub base_sequence: i32,
+    /// Whether the batch is part of the producer's transaction.
+    pub transactional: bool,
+}
+
+impl Stamp {
+    /// Of a producer that is not idempotent.
+    pub const NONE: Self =
+        Self { producer_id: -1, producer_epoch: -1, base_sequence: -1, transactional: false };
+}
+
+/// A batch that records are appended to.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    /// Room for the header, then the records.
+    bytes: Vec<u8>,
+    count: u32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+}
+
+impl Default for BatchBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BatchBuilder {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::with_capacity(BATCH_OVERHEAD_BYTES)
+    }
+
+    /// An empty batch that grows to `bytes` without being moved.
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut all = Vec::with_capacity(bytes.max(BATCH_OVERHEAD_BYTES));
+        all.resize(BATCH_OVERHEAD_BYTES, 0);
+        Self { bytes: all, count: 0, base_timestamp: -1, max_timestamp: -1 }
+    }
+
+    /// How many records it holds.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether it holds no record.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How long it is, its header included, before its records are packed.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// How long it would be with this record, before its records are packed.
+    pub fn size_with<N: AsRef<[u8]>, V: AsRef<[u8]>>(&self, record: &RecordSlices<'_, N, V>) -> usize {
+        let body = self.body_bytes(record, record.timestamp.wrapping_sub(self.base(record)));
+        self.bytes.len() + varint::size(body as i64) + body
+    }
+
+    /// Appends a record and returns its index in the batch. On an error the batch is as before.
+    #[inline]
+    pub fn append<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        record: RecordSlices<'_, N, V>,
+    ) -> Result<u32, RecordError> {
+        let base = self.base(&record);
+        let Some(timestamp_delta) = record.timestamp.checked_sub(base) else {
+            return Err(RecordErrorKind::TimestampOutOfRange(record.timestamp).into_error());
+        };
+        let body = self.body_bytes(&record, timestamp_delta);
+        if self.bytes.len() + varint::BYTES_MAX + body > i32::MAX as usize {
+            return Err(RecordErrorKind::TooLong.into_error());
+        }
+        self.put(&record, timestamp_delta, body);
+        self.base_timestamp = base;
+        self.max_timestamp = if self.count == 0 { base } else { self.max_timestamp.max(record.timestamp) };
+        self.count += 1;
+        Ok(self.count - 1)
+    }
+
+    /// Closes the batch: packs its records, writes its header and checksum. Its base offset is 0, as a producer's
+    /// is.
+    pub fn finish(mut self, stamp: Stamp, compression: Compression) -> Result<Bytes, RecordError> {
+        if self.count == 0 {
+            return Err(RecordErrorKind::Empty.into_error());
+        }
+        if compression != Compression::None {
+            self.pack(compression)?;
+        }
+        self.put_header(stamp, compression)?;
+        Ok(Bytes::from(self.bytes))
+    }
+
+    /// The timestamp that deltas count from once this record is in.
+    fn base<N, V>(&self, record: &RecordSlices<'_, N, V>) -> i64 {
+        if self.count == 0 { record.timestamp } else { self.base_timestamp }
+    }
+
+    /// Bytes of a record after its length.
+    #[inline]
+    fn body_bytes<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        record: &RecordSlices<'_, N, V>,
+        timestamp_delta: i64,
+    ) -> usize {
+        let headers = record.headers.iter();
+        1 + varint::size(timestamp_delta)
+            + varint::size(i64::from(self.count))
+            + nullable_bytes(record.key)
+            + nullable_bytes(record.value)
+            + varint::size(record.headers.len() as i64)
+            + headers
+                .map(|(name, value)| {
+                    nullable_bytes(Some(name.as_ref())) + nullable_bytes(value.as_ref().map(AsRef::as_ref))
+                })
+                .sum::<usize>()
+    }
+
+    #[inline]
+    fn put<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        record: &RecordSlices<'_, N, V>,
+        timestamp_delta: i64,
+        body: usize,
+    ) {
+        self.bytes.reserve(varint::BYTES_MAX + body);
+        self.put_varint(body as i64);
+        self.bytes.push(0);
+        self.put_varint(timestamp_delta);
+        self.put_varint(i64::from(self.count));
+        self.put_nullable(record.key);
+        self.put_nullable(record.value);
+        self.put_varint(record.headers.len() as i64);
+        for (name, value) in record.headers {
+            self.put_nullable(Some(name.as_ref()));
+            self.put_nullable(value.as_ref().map(AsRef::as_ref));
+        }
+    }
+
+    #[inline]
+    fn put_nullable(&mut self, part: Option<&[u8]>) {
+        match part {
+            Some(part) => {
+                self.put_varint(part.len() as i64);
+                self.bytes.extend_from_slice(part);
+            }
+            None => self.put_varint(-1),
+        }
+    }
+
+    #[inline]
+    fn put_varint(&mut self, value: i64) {
+        let mut bytes = [0; varint::BYTES_MAX];
+        let length = varint::put(value, &mut bytes);
+        self.bytes.extend_from_slice(&bytes[..length]);
+    }
+
+    fn pack(&mut self, compression: Compression) -> Result<(), RecordError> {
+        let mut packed = Vec::with_capacity(BATCH_OVERHEAD_BYTES + self.bytes.len() / 2);
+        packed.resize(BATCH_OVERHEAD_BYTES, 0);
+        compress::compress(compression, &self.bytes[BATCH_OVERHEAD_BYTES..], &mut packed)
+            .map_err(|error| RecordErrorKind::Compression(error).into_error())?;
+        self.bytes = packed;
+        Ok(())
+    }
+
+    fn put_header(&mut self, stamp: Stamp, compression: Compression) -> Result<(), RecordError> {
+        let length = i32::try_from(self.bytes.len() - LENGTH_PREFIX_BYTES)
+            .map_err(|_| RecordErrorKind::TooLong.into_error())?;
+        let attributes = i16::from(compression.id()) | if stamp.transactional { TRANSACTIONAL } else { 0 };
+        let mut put = |at: usize, field: &[u8]| self.bytes[at..at + field.len()].copy_from_slice(field);
+        put(at::LENGTH, &length.to_be_bytes());
+        put(at::LEADER_EPOCH, &(-1i32).to_be_bytes());
+        put(at::MAGIC, &MAGIC.to_be_bytes());
+        put(at::ATTRIBUTES, &attributes.to_be_bytes());
+        put(at::LAST_OFFSET_DELTA, &(self.count - 1).to_be_bytes());
+        put(at::BASE_TIMESTAMP, &self.base_timestamp.to_be_bytes());
+        put(at::MAX_TIMESTAMP, &self.max_timestamp.to_be_bytes());
+        put(at::PRODUCER_ID, &stamp.producer_id.to_be_bytes());
+        put(at::PRODUCER_EPOCH, &stamp.producer_epoch.to_be_bytes());
+        put(at::BASE_SEQUENCE, &stamp.base_sequence.to_be_bytes());
+        put(at::COUNT, &self.count.to_be_bytes());
+        let crc = checksum(&self.bytes[at::ATTRIBUTES..]);
+        self.bytes[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+        Ok(())
+    }
+}
+
+fn nullable_bytes(part: Option<&[u8]>) -> usize {
+    part.map_or(1, |part| varint::size(part.len() as i64) + part.len())
+}

@@ -1,0 +1,125 @@
+//! Signed variable-length integers as records use them: zigzag, seven bits a byte, low bits first.
+
+/// Bytes that a 64-bit value may take at most.
+pub(super) const BYTES_MAX: usize = 10;
+
+pub(super) fn size(value: i64) -> usize {
+    (zigzag(value) | 1).ilog2() as usize / 7 + 1
+}
+
+/// Writes `value` at the start of `out` and returns how many bytes it took.
+#[inline]
+pub(super) fn put(value: i64, out: &mut [u8]) -> usize {
+    let mut left = zigzag(value);
+    let mut at = 0;
+    while left >= 0x80 {
+        out[at] = left as u8 | 0x80;
+        left >>= 7;
+        at += 1;
+    }
+    out[at] = left as u8;
+    at + 1
+}
+
+/// Reads a 32-bit value at `at`, which moves behind it. `None` where the bytes end or the value does not fit.
+#[inline(always)]
+pub(super) fn int(bytes: &[u8], at: &mut usize) -> Option<i32> {
+    let first = *bytes.get(*at)?;
+    *at += 1;
+    if first < 0x80 {
+        return Some(unzigzag(u64::from(first)) as i32);
+    }
+    let second = *bytes.get(*at)?;
+    if second < 0x80 {
+        *at += 1;
+        return Some(unzigzag(u64::from(first & 0x7f) | u64::from(second) << 7) as i32);
+    }
+    rest(bytes, at, first).and_then(|value| i32::try_from(value).ok())
+}
+
+/// Reads a 64-bit value at `at`, which moves behind it. `None` where the bytes end or the value does not fit.
+#[inline(always)]
+pub(super) fn long(bytes: &[u8], at: &mut usize) -> Option<i64> {
+    let first = *bytes.get(*at)?;
+    *at += 1;
+    if first < 0x80 {
+        return Some(unzigzag(u64::from(first)));
+    }
+    rest(bytes, at, first)
+}
+
+/// What follows a first byte that says there is more.
+#[inline(never)]
+fn rest(bytes: &[u8], at: &mut usize, first: u8) -> Option<i64> {
+    let mut value = u64::from(first & 0x7f);
+    for place in 1..BYTES_MAX {
+        let byte = *bytes.get(*at)?;
+        *at += 1;
+        if place == BYTES_MAX - 1 && byte > 1 {
+            return None;
+        }
+        value |= u64::from(byte & 0x7f) << (7 * place);
+        if byte < 0x80 {
+            return Some(unzigzag(value));
+        }
+    }
+    None
+}
+
+fn zigzag(value: i64) -> u64 {
+    (value << 1 ^ value >> 63) as u64
+}
+
+#[inline(always)]
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(value: i64) -> Vec<u8> {
+        let mut out = [0; BYTES_MAX];
+        let length = put(value, &mut out);
+        out[..length].to_vec()
+    }
+
+    #[test]
+    fn the_known_values() {
+        for (value, bytes) in [
+            (0, &[0x00][..]),
+            (-1, &[0x01]),
+            (1, &[0x02]),
+            (63, &[0x7e]),
+            (-64, &[0x7f]),
+            (64, &[0x80, 0x01]),
+            (i64::from(i32::MAX), &[0xfe, 0xff, 0xff, 0xff, 0x0f]),
+            (i64::MIN, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]),
+        ] {
+            assert_eq!(written(value), bytes, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_too_large_or_does_not_end_is_none() {
+        let too_large = written(i64::from(i32::MAX) + 1);
+        assert_eq!(int(&too_large, &mut 0), None);
+        assert_eq!(long(&[0xff; 10], &mut 0), None);
+        assert_eq!(long(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], &mut 0), None);
+        assert_eq!(int(&[0x80], &mut 0), None);
+        assert_eq!(int(&[], &mut 0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_comes_back(value: i64) {
+            let bytes = written(value);
+            let mut at = 0;
+            prop_assert_eq!(long(&bytes, &mut at), Some(value));
+            prop_assert_eq!((at, size(value)), (bytes.len(), bytes.len()));
+            prop_assert_eq!(int(&bytes, &mut 0), i32::try_from(value).ok());
+        }
+    }
+}
