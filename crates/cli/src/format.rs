@@ -196,13 +196,18 @@ impl fmt::Display for FormatError {
                 "unknown `%{letter}` at column {column}: there are %t topic, %p partition, %o offset, %k key, \
                  %v value, %h headers, %d timestamp, %% percent, %{{ and %}} braces"
             ),
-            FormatErrorKind::Percent(None) => write!(f, "a lone % at column {column}: write %% for a percent"),
+            FormatErrorKind::Percent(None) => {
+                write!(f, "a lone % at column {column}: write %% for a percent")
+            }
             FormatErrorKind::Backslash(Some(letter)) => {
                 write!(f, "unknown `\\{letter}` at column {column}: there are \\n, \\t, \\r, \\0 and \\\\")
             }
             FormatErrorKind::Backslash(None) => write!(f, "a lone \\ at column {column}: write \\\\ for one"),
             FormatErrorKind::Modifier => {
-                write!(f, "a {{ after a field at column {column}: there are no modifiers; write %{{ for a brace")
+                write!(
+                    f,
+                    "a {{ after a field at column {column}: there are no modifiers; write %{{ for a brace"
+                )
             }
         }
     }

@@ -110,7 +110,9 @@ impl Scanner {
     fn split(&self, start: usize, stop: usize) -> Result<Scanned<'_>, ScanError> {
         let fail = |kind| ScanError { record: self.records, kind };
         let mut rest = &self.buffer[start..stop];
-        rest = rest.strip_prefix(&self.lead[..]).ok_or_else(|| fail(ScanErrorKind::missing(&self.lead, None)))?;
+        rest = rest
+            .strip_prefix(&self.lead[..])
+            .ok_or_else(|| fail(ScanErrorKind::missing(&self.lead, None)))?;
         let mut record = Scanned::default();
         for (index, (field, after)) in self.fields.iter().enumerate() {
             let text = if index + 1 == self.fields.len() {
@@ -163,7 +165,9 @@ impl fmt::Display for UnreadableFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoField => f.write_str("the format has no field: write %v where the value stands"),
-            Self::Adjacent => f.write_str("two fields with nothing between: it cannot be told where one ends"),
+            Self::Adjacent => {
+                f.write_str("two fields with nothing between: it cannot be told where one ends")
+            }
             Self::Twice(field) => write!(f, "{} stands in the format twice", name(*field)),
             Self::NotSettable(field) => {
                 write!(f, "{} cannot be read from input: there are %k, %v, %p and %d", name(*field))
@@ -258,12 +262,8 @@ mod tests {
     #[test]
     fn input_is_read_the_same_in_pieces_of_any_size() {
         let input = b"UA\tone\ttwo\n\tno key\nAA\t\nlast\tunfinished";
-        let expected = [
-            (Some("UA"), "one\ttwo"),
-            (None, "no key"),
-            (Some("AA"), ""),
-            (Some("last"), "unfinished"),
-        ];
+        let expected =
+            [(Some("UA"), "one\ttwo"), (None, "no key"), (Some("AA"), ""), (Some("last"), "unfinished")];
         for piece in 1..=input.len() {
             assert_eq!(pairs("%k\\t%v\\n", input, piece), owned(&expected), "pieces of {piece}");
         }

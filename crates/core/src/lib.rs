@@ -4,9 +4,11 @@
 //! spawned; time and chance come in as arguments.
 
 mod backoff;
+pub mod cluster;
 mod rng;
 mod time;
 
 pub use backoff::Backoff;
+pub use cluster::TopicPartition;
 pub use rng::Rng;
 pub use time::{Clock, Moment, Timestamp};
