@@ -6,6 +6,7 @@
 mod backoff;
 pub mod cluster;
 mod rng;
+pub mod session;
 mod time;
 
 pub use backoff::Backoff;
