@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::compress::{self, Compression, CompressionError};
 
@@ -165,24 +165,23 @@ impl Iterator for Batches {
     type Item = Result<Batch, RecordError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let length = whole_length(&self.rest)?;
-        let batch = match length {
-            Some(length) if length > self.rest.len() => return None,
-            Some(length) => Batch::parse(self.rest.split_to(length)),
-            None => Batch::parse(std::mem::take(&mut self.rest)),
-        };
-        if batch.is_err() {
-            self.rest.clear();
+        if self.rest.len() < whole_length(&self.rest)? {
+            return None;
+        }
+        let batch = Batch::parse(self.rest.clone());
+        match &batch {
+            Ok(batch) => self.rest.advance(batch.length),
+            Err(_) => self.rest.clear(),
         }
         Some(batch)
     }
 }
 
-/// How long the first batch says it is: `None` if that has not come, `Some(None)` if it cannot be.
-fn whole_length(bytes: &[u8]) -> Option<Option<usize>> {
+/// How long the first batch says it is, if that much has come. A length that cannot be is nothing to wait for.
+fn whole_length(bytes: &[u8]) -> Option<usize> {
     let prefix: &[u8; LENGTH_PREFIX_BYTES] = bytes.first_chunk()?;
     let length = i32::from_be_bytes(prefix[at::LENGTH..].try_into().expect("the length has four bytes"));
-    Some(usize::try_from(length).ok().map(|length| length.saturating_add(LENGTH_PREFIX_BYTES)))
+    Some(usize::try_from(length).unwrap_or(0).saturating_add(LENGTH_PREFIX_BYTES))
 }
 
 /// CRC-32C, as batches have it.

@@ -78,14 +78,15 @@ pub struct BatchHeader {
 impl BatchHeader {
     /// Reads the header at the start of `bytes`, which need not hold the rest of the batch.
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
+        // Messages of old may be shorter than this header, but say what they are at the same place.
+        match bytes.get(at::MAGIC).map(|magic| i8::from_be_bytes([*magic])) {
+            Some(MAGIC) | None => {}
+            Some(other) => return Err(RecordErrorKind::UnsupportedMagic(other).into_error()),
+        }
         let header = bytes.first_chunk().ok_or(RecordErrorKind::Truncated.into_error())?;
         let parsed = Self::fields(header);
         let length = i32::from_be_bytes(field(header, at::LENGTH));
         let broken = |kind: RecordErrorKind| Err(kind.of_batch(parsed.base_offset));
-        let magic = i8::from_be_bytes(field(header, at::MAGIC));
-        if magic != MAGIC {
-            return broken(RecordErrorKind::UnsupportedMagic(magic));
-        }
         if length < (BATCH_OVERHEAD_BYTES - LENGTH_PREFIX_BYTES) as i32 {
             return broken(RecordErrorKind::BadLength(length));
         }
