@@ -5,6 +5,7 @@
 
 mod backoff;
 pub mod cluster;
+pub mod group;
 mod rng;
 pub mod session;
 mod time;

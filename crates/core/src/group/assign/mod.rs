@@ -1,0 +1,5 @@
+//! How the leader of a group shares partitions out among its members.
+
+mod range;
+
+pub use range::{Subscriber, range};

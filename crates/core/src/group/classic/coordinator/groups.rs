@@ -1,0 +1,268 @@
+//! All groups of a broker behind one door.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use vltava_wire::{
+    ErrorCode,
+    messages::group::{
+        DescribedGroup, HeartbeatRequest, HeartbeatResponse, LeaveGroupRequest, LeaveGroupResponse,
+        ListedGroup, MemberIdentity, MemberResponse, SyncGroupRequest,
+    },
+    messages::offsets::OffsetCommitRequest,
+};
+
+use super::{
+    Join, Limits, Reply, Token,
+    group::{Group, millis, refuse_join, refuse_sync},
+};
+use crate::{Moment, Rng};
+
+/// From this version on a LeaveGroup names many members, each with a result of its own.
+const LEAVE_MANY_SINCE: i16 = 3;
+/// From this version on an unknown group is an error to describe; before it is a dead one.
+const DESCRIBE_UNKNOWN_SINCE: i16 = 6;
+/// What Kafka calls groups of this protocol, as opposed to those of KIP-848.
+const GROUP_TYPE: &str = "classic";
+
+/// All groups with members. Joins and syncs are answered by `poll`, all else at once.
+#[derive(Debug)]
+pub struct Groups {
+    limits: Limits,
+    rng: Rng,
+    groups: BTreeMap<String, Group>,
+    /// When each group wants to be looked at; may be early, as signs of life do not change it.
+    due: BTreeSet<(Moment, String)>,
+    dues: BTreeMap<String, Moment>,
+    /// Which group each unanswered request waits in.
+    parked: BTreeMap<Token, String>,
+    replies: VecDeque<Reply>,
+    bytes: usize,
+}
+
+impl Groups {
+    /// No groups yet. `rng` names the members.
+    pub fn new(limits: Limits, rng: Rng) -> Self {
+        Self {
+            limits,
+            rng,
+            groups: BTreeMap::new(),
+            due: BTreeSet::new(),
+            dues: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            replies: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Somebody asks to join; `poll` answers, at once or when the group is complete.
+    pub fn on_join(&mut self, now: Moment, join: Join) {
+        let (token, group_id) = (join.token, join.request.group_id.clone());
+        if let Err(code) = self.check_join(&join) {
+            let reply = refuse_join(token, code, join.request.member_id);
+            return self.replies.push_back(reply);
+        }
+        let delay = self.limits.initial_rebalance_delay;
+        self.parked.insert(token, group_id.clone());
+        let limits = &self.limits;
+        let rng = &mut self.rng;
+        let group = self.groups.entry(group_id.clone()).or_insert_with(|| Group::new(delay));
+        let before = group.bytes();
+        group.on_join(now, join, limits, rng);
+        self.settle(&group_id, before);
+    }
+
+    fn check_join(&self, join: &Join) -> Result<(), ErrorCode> {
+        let request = &join.request;
+        let session_timeout = millis(request.session_timeout_ms);
+        let bounds = self.limits.session_timeout_min..=self.limits.session_timeout_max;
+        if request.group_id.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
+        if !bounds.contains(&session_timeout) {
+            return Err(ErrorCode::InvalidSessionTimeout);
+        }
+        let known = self.groups.contains_key(&request.group_id);
+        if !known && !request.member_id.is_empty() {
+            return Err(ErrorCode::UnknownMemberId);
+        }
+        if self.bytes > self.limits.bytes_max || (!known && self.groups.len() >= self.limits.groups_max) {
+            return Err(ErrorCode::GroupMaxSizeReached);
+        }
+        Ok(())
+    }
+
+    /// A member asks for its assignment, a leader with what it assigns; `poll` answers.
+    pub fn on_sync(&mut self, now: Moment, token: Token, request: SyncGroupRequest) {
+        let group_id = request.group_id.clone();
+        let full = self.bytes > self.limits.bytes_max;
+        let Some(group) = self.groups.get_mut(&group_id).filter(|_| !full) else {
+            let code = match (group_id.is_empty(), full) {
+                (true, _) => ErrorCode::InvalidGroupId,
+                (_, true) => ErrorCode::GroupMaxSizeReached,
+                _ => ErrorCode::UnknownMemberId,
+            };
+            return self.replies.push_back(refuse_sync(token, code));
+        };
+        let before = group.bytes();
+        group.on_sync(now, token, request);
+        self.parked.insert(token, group_id.clone());
+        self.settle(&group_id, before);
+    }
+
+    /// A member says that it lives, and learns whether the group rebalances.
+    pub fn on_heartbeat(&mut self, now: Moment, request: &HeartbeatRequest) -> HeartbeatResponse {
+        let outcome = match self.groups.get_mut(&request.group_id) {
+            _ if request.group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
+            None => Err(ErrorCode::UnknownMemberId),
+            Some(group) => group.on_heartbeat(now, request),
+        };
+        HeartbeatResponse { error_code: code_of(outcome), ..HeartbeatResponse::default() }
+    }
+
+    /// Members leave, by their own word or an administrator's.
+    pub fn on_leave(&mut self, now: Moment, version: i16, request: LeaveGroupRequest) -> LeaveGroupResponse {
+        if request.group_id.is_empty() {
+            let error_code = ErrorCode::InvalidGroupId.code();
+            return LeaveGroupResponse { error_code, ..LeaveGroupResponse::default() };
+        }
+        if version < LEAVE_MANY_SINCE {
+            let alone = MemberIdentity { member_id: request.member_id, ..MemberIdentity::default() };
+            let [outcome] = &self.leave(now, &request.group_id, &[alone])[..] else {
+                unreachable!("one left")
+            };
+            return LeaveGroupResponse { error_code: code_of(*outcome), ..LeaveGroupResponse::default() };
+        }
+        let outcomes = self.leave(now, &request.group_id, &request.members);
+        let respond = |(member, outcome): (MemberIdentity, Result<(), ErrorCode>)| MemberResponse {
+            member_id: member.member_id,
+            group_instance_id: member.group_instance_id,
+            error_code: code_of(outcome),
+        };
+        let members = request.members.into_iter().zip(outcomes).map(respond).collect();
+        LeaveGroupResponse { members, ..LeaveGroupResponse::default() }
+    }
+
+    fn leave(
+        &mut self,
+        now: Moment,
+        group_id: &str,
+        leaving: &[MemberIdentity],
+    ) -> Vec<Result<(), ErrorCode>> {
+        let Some(group) = self.groups.get_mut(group_id) else {
+            return vec![Err(ErrorCode::UnknownMemberId); leaving.len()];
+        };
+        let before = group.bytes();
+        let outcomes: Vec<_> = leaving.iter().map(|identity| group.on_leave(identity)).collect();
+        if outcomes.iter().any(Result::is_ok) {
+            group.left(now);
+        }
+        self.settle(group_id, before);
+        outcomes
+    }
+
+    /// Whether this commit counts. A group without members takes commits of generation -1 from anybody.
+    pub fn on_commit(&mut self, now: Moment, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
+        let generation = request.generation_id_or_member_epoch;
+        match self.groups.get_mut(&request.group_id) {
+            _ if request.group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
+            None if generation < 0 => Ok(()),
+            None => Err(ErrorCode::IllegalGeneration),
+            Some(group) => {
+                let instance = request.group_instance_id.as_deref();
+                group.on_commit(now, &request.member_id, instance, generation)
+            }
+        }
+    }
+
+    /// The connection of a request is gone before it was answered.
+    pub fn on_gone(&mut self, now: Moment, token: Token) {
+        let Some(group_id) = self.parked.remove(&token) else { return };
+        let Some(group) = self.groups.get_mut(&group_id) else { return };
+        let before = group.bytes();
+        group.on_gone(now, token);
+        self.settle(&group_id, before);
+    }
+
+    /// The next answer to a join or a sync. Call it until there is none, after every other call and at `deadline`.
+    pub fn poll(&mut self, now: Moment) -> Option<Reply> {
+        while let Some(group_id) = self.next_due(now) {
+            let Some(group) = self.groups.get_mut(&group_id) else { continue };
+            let before = group.bytes();
+            group.expire(now);
+            self.settle(&group_id, before);
+        }
+        self.replies.pop_front()
+    }
+
+    fn next_due(&mut self, now: Moment) -> Option<String> {
+        let (at, _) = self.due.first()?;
+        if *at > now {
+            return None;
+        }
+        let (_, group_id) = self.due.pop_first()?;
+        self.dues.remove(&group_id);
+        Some(group_id)
+    }
+
+    /// When `poll` has something to do that nobody asked for.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Every group, with `others` that have nothing but committed offsets.
+    pub fn list<'a>(&self, others: impl Iterator<Item = &'a str>) -> Vec<ListedGroup> {
+        let listed = |group_id: &str, protocol_type: &str, state: &str| ListedGroup {
+            group_id: group_id.to_owned(),
+            protocol_type: protocol_type.to_owned(),
+            group_state: state.to_owned(),
+            group_type: GROUP_TYPE.to_owned(),
+        };
+        let mut all: BTreeMap<&str, ListedGroup> = others.map(|id| (id, listed(id, "", "Empty"))).collect();
+        for (id, group) in &self.groups {
+            all.insert(id, listed(id, &group.protocol_type, group.state.name()));
+        }
+        all.into_values().collect()
+    }
+
+    /// One group. `has_offsets` says whether it has committed any: then it is there, even without members.
+    pub fn describe(&self, version: i16, group_id: &str, has_offsets: bool) -> DescribedGroup {
+        let mut described = match self.groups.get(group_id) {
+            Some(group) => group.describe(),
+            None if has_offsets => {
+                DescribedGroup { group_state: "Empty".to_owned(), ..DescribedGroup::default() }
+            }
+            None => DescribedGroup { group_state: "Dead".to_owned(), ..DescribedGroup::default() },
+        };
+        if described.group_state == "Dead" && version >= DESCRIBE_UNKNOWN_SINCE {
+            described.error_code = ErrorCode::GroupIdNotFound.code();
+            described.error_message = Some(format!("group {group_id} is not there"));
+        }
+        described.group_id = group_id.to_owned();
+        described
+    }
+
+    /// After a change to a group: its answers, its next deadline, its weight; and an empty one is forgotten.
+    fn settle(&mut self, group_id: &str, bytes_before: usize) {
+        let Some(group) = self.groups.get_mut(group_id) else { return };
+        for reply in group.replies.drain(..) {
+            self.parked.remove(&reply.token);
+            self.replies.push_back(reply);
+        }
+        self.bytes = self.bytes + group.bytes() - bytes_before;
+        if let Some(at) = self.dues.remove(group_id) {
+            self.due.remove(&(at, group_id.to_owned()));
+        }
+        if let Some(at) = group.deadline() {
+            self.due.insert((at, group_id.to_owned()));
+            self.dues.insert(group_id.to_owned(), at);
+        }
+        if group.is_forgettable() {
+            self.bytes -= group.bytes();
+            self.groups.remove(group_id);
+        }
+    }
+}
+
+fn code_of(outcome: Result<(), ErrorCode>) -> i16 {
+    outcome.map_or_else(|code| code.code(), |()| ErrorCode::None.code())
+}

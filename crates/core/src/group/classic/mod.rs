@@ -1,0 +1,5 @@
+//! The classic group protocol: members join, one of them assigns, all sync, and each change begins anew.
+
+mod coordinator;
+
+pub use coordinator::{Answer, Groups, Join, Limits, Reply, Token};

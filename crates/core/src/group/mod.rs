@@ -1,0 +1,9 @@
+//! Consumer groups: who may read which partition, and how far the group has come.
+//!
+//! Both ends of the conversation live here. What the members hand to their workers, and when they fetch, does not.
+
+pub mod assign;
+pub mod classic;
+mod offsets;
+
+pub use offsets::{Committed, Offsets};
