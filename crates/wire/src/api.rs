@@ -1,4 +1,5 @@
-//! The table of APIs: key, versions, since when flexible, and which response answers which request.
+//! The table of APIs: key, versions, since when flexible, how long a request may be, and which response answers
+//! which request.
 
 use std::ops::RangeInclusive;
 
@@ -12,9 +13,20 @@ pub trait Request: Wire + Send + 'static {
     const API: Api;
 }
 
-/// Declares [`Api`] from a table of `key Name, versions, flexible since;` rows.
+/// The longest request that carries records, as Kafka's `socket.request.max.bytes`.
+const RECORDS: usize = 100 << 20;
+
+/// The longest request that may carry something for every topic, partition or member.
+const LISTS: usize = 8 << 20;
+
+/// The longest request that names one thing or nothing; such may come from a peer that nobody knows yet.
+const SMALL: usize = 64 << 10;
+
+/// Declares [`Api`] from a table of `key Name: Request => Response, versions, flexible since, bytes;` rows.
 macro_rules! apis {
-    ($($key:literal $name:ident: $request:ident => $response:ident, $versions:expr, flexible $flexible:literal;)*) => {
+    (
+        $($key:literal $name:ident: $request:ident => $response:ident, $versions:expr, flexible $flexible:literal, $bytes:expr;)*
+    ) => {
         /// An API of the Kafka protocol.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[allow(missing_docs)]
@@ -42,12 +54,28 @@ macro_rules! apis {
                 }
             }
 
+            /// How long a request's frame may be, without its length. A reader that knows the key refuses what is
+            /// longer before it comes.
+            pub fn request_bytes_max(self) -> usize {
+                match self {
+                    $(Self::$name => $bytes,)*
+                }
+            }
+
             /// The first flexible version.
             fn flexible_since(self) -> i16 {
                 match self {
                     $(Self::$name => $flexible,)*
                 }
             }
+        }
+
+        #[cfg(any(test, feature = "sample"))]
+        pub(crate) fn each_message(visitor: &mut impl crate::sample::Visitor) {
+            $(
+                visitor.visit::<$request>(Api::$name, stringify!($request));
+                visitor.visit::<$response>(Api::$name, stringify!($response));
+            )*
         }
 
         $(impl Request for $request {
@@ -58,23 +86,23 @@ macro_rules! apis {
 }
 
 apis! {
-    0 Produce: ProduceRequest => ProduceResponse, 3..=13, flexible 9;
-    1 Fetch: FetchRequest => FetchResponse, 4..=18, flexible 12;
-    2 ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 1..=11, flexible 6;
-    3 Metadata: MetadataRequest => MetadataResponse, 0..=13, flexible 9;
-    8 OffsetCommit: OffsetCommitRequest => OffsetCommitResponse, 2..=10, flexible 8;
-    9 OffsetFetch: OffsetFetchRequest => OffsetFetchResponse, 1..=10, flexible 6;
-    10 FindCoordinator: FindCoordinatorRequest => FindCoordinatorResponse, 0..=6, flexible 3;
-    11 JoinGroup: JoinGroupRequest => JoinGroupResponse, 0..=9, flexible 6;
-    12 Heartbeat: HeartbeatRequest => HeartbeatResponse, 0..=4, flexible 4;
-    13 LeaveGroup: LeaveGroupRequest => LeaveGroupResponse, 0..=5, flexible 4;
-    14 SyncGroup: SyncGroupRequest => SyncGroupResponse, 0..=5, flexible 4;
-    15 DescribeGroups: DescribeGroupsRequest => DescribeGroupsResponse, 0..=6, flexible 5;
-    16 ListGroups: ListGroupsRequest => ListGroupsResponse, 0..=5, flexible 3;
-    18 ApiVersions: ApiVersionsRequest => ApiVersionsResponse, 0..=4, flexible 3;
-    19 CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 2..=7, flexible 5;
-    20 DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse, 1..=6, flexible 4;
-    22 InitProducerId: InitProducerIdRequest => InitProducerIdResponse, 0..=6, flexible 2;
+    0 Produce: ProduceRequest => ProduceResponse, 3..=13, flexible 9, RECORDS;
+    1 Fetch: FetchRequest => FetchResponse, 4..=18, flexible 12, LISTS;
+    2 ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 1..=11, flexible 6, LISTS;
+    3 Metadata: MetadataRequest => MetadataResponse, 0..=13, flexible 9, LISTS;
+    8 OffsetCommit: OffsetCommitRequest => OffsetCommitResponse, 2..=10, flexible 8, LISTS;
+    9 OffsetFetch: OffsetFetchRequest => OffsetFetchResponse, 1..=10, flexible 6, LISTS;
+    10 FindCoordinator: FindCoordinatorRequest => FindCoordinatorResponse, 0..=6, flexible 3, LISTS;
+    11 JoinGroup: JoinGroupRequest => JoinGroupResponse, 0..=9, flexible 6, LISTS;
+    12 Heartbeat: HeartbeatRequest => HeartbeatResponse, 0..=4, flexible 4, SMALL;
+    13 LeaveGroup: LeaveGroupRequest => LeaveGroupResponse, 0..=5, flexible 4, LISTS;
+    14 SyncGroup: SyncGroupRequest => SyncGroupResponse, 0..=5, flexible 4, LISTS;
+    15 DescribeGroups: DescribeGroupsRequest => DescribeGroupsResponse, 0..=6, flexible 5, LISTS;
+    16 ListGroups: ListGroupsRequest => ListGroupsResponse, 0..=5, flexible 3, LISTS;
+    18 ApiVersions: ApiVersionsRequest => ApiVersionsResponse, 0..=4, flexible 3, SMALL;
+    19 CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 2..=7, flexible 5, LISTS;
+    20 DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse, 1..=6, flexible 4, LISTS;
+    22 InitProducerId: InitProducerIdRequest => InitProducerIdResponse, 0..=6, flexible 2, SMALL;
 }
 
 impl Api {
@@ -86,5 +114,25 @@ impl Api {
     /// A version of it.
     pub fn version(self, number: i16) -> Version {
         Version { number, flexible: number >= self.flexible_since() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_leads_to_its_api_and_no_other_does() {
+        for api in Api::ALL {
+            assert_eq!(Api::from_key(api.key()), Some(*api));
+        }
+        assert_eq!(Api::from_key(-1), None);
+        assert_eq!(Api::from_key(4), None);
+    }
+
+    #[test]
+    fn what_comes_first_on_a_connection_is_small() {
+        assert_eq!(Api::ApiVersions.request_bytes_max(), 64 << 10);
+        assert_eq!(Api::Produce.request_bytes_max(), 100 << 20);
     }
 }

@@ -58,10 +58,10 @@ impl Decoder {
     /// Takes text, which is charged to the budget.
     pub fn text(&mut self, length: usize) -> Result<String, DecodeError> {
         self.need(length)?;
+        self.charge(length)?;
         let text = std::str::from_utf8(&self.frame[self.at..self.at + length])
             .map_err(|_| self.error(DecodeErrorKind::NotUtf8))?;
         let text = text.to_owned();
-        self.charge(length)?;
         self.at += length;
         Ok(text)
     }
@@ -187,3 +187,59 @@ impl std::fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitive::Wire;
+
+    fn decoder(frame: &'static [u8], flexible: bool, budget: usize) -> Decoder {
+        Decoder::new(Bytes::from_static(frame), Version { number: 0, flexible }, budget)
+    }
+
+    fn refused<T: Wire + std::fmt::Debug>(frame: &'static [u8], flexible: bool) -> DecodeErrorKind {
+        T::decode(&mut decoder(frame, flexible, 1_000)).expect_err("the bytes are bad").kind
+    }
+
+    #[test]
+    fn lengths_are_not_believed() {
+        assert_eq!(refused::<String>(&[0, 9, b'a'], false), DecodeErrorKind::Truncated);
+        assert_eq!(refused::<String>(&[0xff, 0xfe], false), DecodeErrorKind::NegativeLength(-2));
+        assert_eq!(refused::<String>(&[0xff, 0xff], false), DecodeErrorKind::UnexpectedNull);
+        assert_eq!(refused::<String>(&[0x00], true), DecodeErrorKind::UnexpectedNull);
+        assert_eq!(refused::<Bytes>(&[0x7f, 0xff, 0xff, 0xff], false), DecodeErrorKind::Truncated);
+        assert_eq!(refused::<Vec<i64>>(&[0x7f, 0xff, 0xff, 0xff, 1], false), DecodeErrorKind::Truncated);
+        assert_eq!(refused::<String>(&[2, 0xff], true), DecodeErrorKind::NotUtf8);
+    }
+
+    #[test]
+    fn a_varint_ends_within_32_bits() {
+        assert_eq!(decoder(&[0xff, 0xff, 0xff, 0xff, 0x0f], true, 0).varint(), Ok(u32::MAX));
+        let too_long = decoder(&[0xff, 0xff, 0xff, 0xff, 0x10], true, 0).varint().expect_err("33 bits");
+        assert_eq!(too_long.kind, DecodeErrorKind::VarintTooLong);
+        let cut = decoder(&[0xff], true, 0).varint().expect_err("it goes on");
+        assert_eq!(cut.kind, DecodeErrorKind::Truncated);
+    }
+
+    #[test]
+    fn what_is_allocated_is_paid_for_and_bytes_are_not() {
+        let mut input = decoder(&[4, b'a', b'b', b'c'], true, 3);
+        assert_eq!(String::decode(&mut input).as_deref(), Ok("abc"));
+        let over = String::decode(&mut decoder(&[4, b'a', b'b', b'c'], true, 2)).expect_err("it costs 3");
+        assert_eq!(over.kind, DecodeErrorKind::OverBudget);
+        let mut input = decoder(&[4, b'a', b'b', b'c'], true, 0);
+        assert_eq!(Bytes::decode(&mut input).as_deref(), Ok(&b"abc"[..]));
+        let over = Vec::<i8>::decode(&mut decoder(&[4, 1, 2, 3], true, 2)).expect_err("it costs 3");
+        assert_eq!(over.kind, DecodeErrorKind::OverBudget);
+    }
+
+    #[test]
+    fn a_part_is_read_to_its_end_and_no_further() {
+        let mut input = decoder(&[1, 2, 3], true, 0);
+        let less = input.within(2, |part| part.array::<1>()).expect_err("a byte is left");
+        assert_eq!(less.kind, DecodeErrorKind::TrailingBytes);
+        let mut input = decoder(&[1, 2, 3], true, 0);
+        let more = input.within(2, |part| part.array::<3>()).expect_err("the part has two bytes");
+        assert_eq!(more.kind, DecodeErrorKind::Truncated);
+    }
+}

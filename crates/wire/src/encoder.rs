@@ -22,6 +22,10 @@ enum Segment {
 impl Encoder {
     /// Writes small values.
     pub fn put(&mut self, bytes: &[u8]) {
+        // No segment is empty: a vectored write of nothing looks like a closed socket.
+        if bytes.is_empty() {
+            return;
+        }
         self.length += bytes.len();
         self.own().put_slice(bytes);
     }
@@ -143,3 +147,31 @@ impl std::fmt::Display for EncodeError {
 }
 
 impl std::error::Error for EncodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_bytes_are_handed_on_without_a_copy() {
+        let large = Bytes::from(vec![7; SHARED_BYTES_MIN]);
+        let mut out = Encoder::default();
+        out.put(b"head");
+        out.put_shared(&large);
+        out.put(b"");
+        out.put_shared(&Bytes::from_static(b"small"));
+        out.put_varint(300);
+        assert_eq!(out.len(), 4 + SHARED_BYTES_MIN + 5 + 2);
+        let segments = out.into_segments();
+        assert_eq!(segments.len(), 3);
+        assert_eq!(segments[1].as_ptr(), large.as_ptr());
+        assert_eq!(segments[2], &b"small\xac\x02"[..]);
+    }
+
+    #[test]
+    fn nothing_written_is_no_segment() {
+        let mut out = Encoder::default();
+        out.put(b"");
+        assert!(out.is_empty() && out.into_segments().is_empty());
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
     api::{Api, Request},
     decoder::{DecodeError, Decoder},
     encoder::{EncodeError, Encoder},
-    primitive::Wire,
+    primitive::{Wire, put_text},
     schema,
     version::Version,
 };
@@ -41,7 +41,8 @@ pub fn request<R: Request>(
     version.number.encode(&mut out, version)?;
     correlation_id.encode(&mut out, version)?;
     // The client id keeps its two-byte length in every header version.
-    client_id.map(str::to_owned).encode(&mut out, Version { flexible: false, ..version })?;
+    put_text(&mut out, client_id, Version { flexible: false, ..version })
+        .map_err(|error| EncodeError { field: "client_id", ..error })?;
     if version.flexible {
         schema::put_tags(&mut out, Vec::new());
     }
@@ -116,4 +117,66 @@ fn finished(mut frame: Encoder) -> Encoder {
     let length = (frame.len() - 4) as u32;
     frame.patch_start(length.to_be_bytes());
     frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::{ApiVersionsRequest, ApiVersionsResponse, HeartbeatRequest, HeartbeatResponse};
+
+    fn body_of(frame: Encoder) -> Bytes {
+        let frame = frame.into_bytes();
+        let (length, body) = frame.split_first_chunk().expect("a frame has a length");
+        assert_eq!(u32::from_be_bytes(*length) as usize, body.len());
+        frame.slice(4..)
+    }
+
+    #[test]
+    fn a_request_comes_back_in_every_version() {
+        let sent = HeartbeatRequest { group_id: "g".into(), member_id: "m".into(), ..Default::default() };
+        for version in Api::Heartbeat.versions() {
+            let frame = body_of(request(version, 7, Some("tests"), &sent).expect("every version has this"));
+            let mut input = Decoder::new(frame, Api::Heartbeat.version(version), 1_000);
+            let header = request_header(&mut input).expect("the header is sound");
+            assert_eq!((header.api_key, header.api_version), (Api::Heartbeat.key(), version));
+            assert_eq!((header.correlation_id, header.client_id.as_deref()), (7, Some("tests")));
+            assert_eq!(HeartbeatRequest::decode(&mut input), Ok(sent.clone()));
+            assert_eq!(input.finish(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_response_comes_back_in_every_version() {
+        let sent = HeartbeatResponse { error_code: 27, ..Default::default() };
+        for version in Api::Heartbeat.versions() {
+            let frame = body_of(response(Api::Heartbeat, version, 9, &sent).expect("every version has this"));
+            assert_eq!(correlation_id(&frame), Some(9));
+            assert_eq!(response_body::<HeartbeatRequest>(frame, version, 1_000), Ok(sent.clone()));
+        }
+    }
+
+    #[test]
+    fn an_api_versions_response_has_the_oldest_header() {
+        let sent = ApiVersionsResponse::default();
+        let frame = body_of(response(Api::ApiVersions, 4, 1, &sent).expect("it can be sent"));
+        // The correlation id, then at once the error code.
+        assert_eq!(frame[..6], [0, 0, 0, 1, 0, 0]);
+        assert_eq!(response_body::<ApiVersionsRequest>(frame, 4, 1_000), Ok(sent));
+    }
+
+    #[test]
+    fn a_request_of_an_unknown_api_has_a_header_all_the_same() {
+        let frame = Bytes::from_static(&[0x7f, 0, 0, 3, 0, 0, 0, 5, 0, 1, b'c', 0xff]);
+        let header = request_header(&mut Decoder::new(frame, Api::Heartbeat.version(0), 100));
+        let header = header.expect("the header is whole");
+        assert_eq!((header.api_key, header.correlation_id), (0x7f00, 5));
+    }
+
+    #[test]
+    fn a_response_that_goes_on_is_an_error() {
+        let frame = body_of(response(Api::Heartbeat, 0, 9, &HeartbeatResponse::default()).expect("it fits"));
+        let longer = Bytes::from([&frame[..], &[0]].concat());
+        let refused = response_body::<HeartbeatRequest>(longer, 0, 1_000).expect_err("a byte is left");
+        assert_eq!(refused.kind, crate::decoder::DecodeErrorKind::TrailingBytes);
+    }
 }

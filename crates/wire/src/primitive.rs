@@ -83,11 +83,16 @@ impl Wire for Uuid {
     }
 }
 
+/// Writes text that is not owned.
+pub(crate) fn put_text(out: &mut Encoder, text: Option<&str>, version: Version) -> Result<(), EncodeError> {
+    put_length(out, text.map(str::len), Prefix::Short, version)?;
+    out.put(text.unwrap_or_default().as_bytes());
+    Ok(())
+}
+
 impl Wire for Option<String> {
     fn encode(&self, out: &mut Encoder, version: Version) -> Result<(), EncodeError> {
-        put_length(out, self.as_ref().map(String::len), Prefix::Short, version)?;
-        out.put(self.as_deref().unwrap_or_default().as_bytes());
-        Ok(())
+        put_text(out, self.as_deref(), version)
     }
 
     fn decode(input: &mut Decoder) -> Result<Self, DecodeError> {
@@ -97,9 +102,7 @@ impl Wire for Option<String> {
 
 impl Wire for String {
     fn encode(&self, out: &mut Encoder, version: Version) -> Result<(), EncodeError> {
-        put_length(out, Some(self.len()), Prefix::Short, version)?;
-        out.put(self.as_bytes());
-        Ok(())
+        put_text(out, Some(self), version)
     }
 
     fn decode(input: &mut Decoder) -> Result<Self, DecodeError> {
@@ -202,5 +205,26 @@ fn length(input: &mut Decoder, prefix: Prefix) -> Result<Option<usize>, DecodeEr
         -1 => Ok(None),
         0.. => Ok(Some(length as usize)),
         _ => Err(input.error(DecodeErrorKind::NegativeLength(length))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_is_printed_as_kafka_prints_it() {
+        // Uuid.METADATA_TOPIC_ID, and one made up of every digit, as Java writes them.
+        assert_eq!(Uuid(1).to_string(), "AAAAAAAAAAAAAAAAAAAAAQ");
+        assert_eq!(Uuid(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210).to_string(), "ASNFZ4mrze_-3LqYdlQyEA");
+    }
+
+    #[test]
+    fn text_longer_than_its_length_prefix_is_an_error() {
+        let text = "t".repeat(i16::MAX as usize + 1);
+        let version = |flexible| Version { number: 0, flexible };
+        let refused = text.encode(&mut Encoder::default(), version(false)).expect_err("32 KiB");
+        assert_eq!(refused.kind, EncodeErrorKind::TooLong);
+        assert_eq!(text.encode(&mut Encoder::default(), version(true)), Ok(()));
     }
 }

@@ -106,6 +106,25 @@ macro_rules! messages {
         }
 
         impl $crate::schema::Struct for $name {}
+
+        #[cfg(any(test, feature = "sample"))]
+        impl $crate::sample::Sample for $name {
+            #[allow(unused_variables)]
+            fn sample(dice: &mut $crate::sample::Dice, version: $crate::Version) -> Self {
+                #[allow(unused_mut)]
+                let mut message = Self::default();
+                $(if ($versions).contains(&version.number) {
+                    message.$field = $crate::sample::Sample::sample(dice, version);
+                    $(if message.$field.is_none() && !($nullable).contains(&version.number) {
+                        message.$field = Some($crate::sample::Sample::sample(dice, version));
+                    })?
+                })*
+                $($(if version.flexible && ($tversions).contains(&version.number) {
+                    message.$tfield = $crate::sample::Sample::sample(dice, version);
+                })*)?
+                message
+            }
+        }
     )*};
     (@default) => { Default::default() };
     (@default $default:expr) => { $default };

@@ -58,6 +58,11 @@ fn row() -> impl Strategy<Value = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Header
     (any::<i32>().prop_map(i64::from), maybe(), maybe(), prop::collection::vec((bytes(), maybe()), 0..4))
 }
 
+fn codec() -> impl Strategy<Value = Compression> {
+    let available = Compression::ALL.into_iter().filter(|kind| kind.is_available());
+    prop::sample::select(available.collect::<Vec<_>>())
+}
+
 fn rows() -> impl Strategy<Value = Rows> {
     prop::collection::vec(row(), 1..40)
 }
@@ -76,7 +81,7 @@ fn build(rows: &Rows, stamp: Stamp, compression: Compression) -> Bytes {
 
 proptest! {
     #[test]
-    fn what_was_appended_is_read(rows in rows(), kind in prop::sample::select(&Compression::ALL[..])) {
+    fn what_was_appended_is_read(rows in rows(), kind in codec()) {
         let stamp = Stamp { producer_id: 9, producer_epoch: 2, base_sequence: 77, transactional: true };
         let batch = only(build(&rows, stamp, kind)).expect("it is a batch");
         prop_assert_eq!(batch.check_produced(), Ok(()));
@@ -111,7 +116,7 @@ proptest! {
     #[test]
     fn a_broken_byte_under_the_checksum_never_panics(
         rows in rows(),
-        kind in prop::sample::select(&Compression::ALL[..]),
+        kind in codec(),
         at: prop::sample::Index,
         to: u8,
     ) {

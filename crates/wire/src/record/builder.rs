@@ -204,9 +204,7 @@ impl BatchBuilder {
 
     #[inline]
     fn put_varint(&mut self, value: i64) {
-        let mut bytes = [0; varint::BYTES_MAX];
-        let length = varint::put(value, &mut bytes);
-        self.bytes.extend_from_slice(&bytes[..length]);
+        varint::put(value, &mut self.bytes);
     }
 
     fn pack(&mut self, compression: Compression) -> Result<(), RecordError> {

@@ -171,7 +171,7 @@ pub struct Owned {
 impl Iterator for Owned {
     type Item = Record;
 
-    #[inline]
+    #[inline(always)] // into whatever collects them: a record is moved once instead of three times
     fn next(&mut self) -> Option<Record> {
         self.left = self.left.checked_sub(1)?;
         let shared = &*self.records.shared;

@@ -3,22 +3,20 @@
 /// Bytes that a 64-bit value may take at most.
 pub(super) const BYTES_MAX: usize = 10;
 
+#[inline]
 pub(super) fn size(value: i64) -> usize {
     (zigzag(value) | 1).ilog2() as usize / 7 + 1
 }
 
-/// Writes `value` at the start of `out` and returns how many bytes it took.
+/// Appends `value`.
 #[inline]
-pub(super) fn put(value: i64, out: &mut [u8]) -> usize {
+pub(super) fn put(value: i64, out: &mut Vec<u8>) {
     let mut left = zigzag(value);
-    let mut at = 0;
     while left >= 0x80 {
-        out[at] = left as u8 | 0x80;
+        out.push(left as u8 | 0x80);
         left >>= 7;
-        at += 1;
     }
-    out[at] = left as u8;
-    at + 1
+    out.push(left as u8);
 }
 
 /// Reads a 32-bit value at `at`, which moves behind it. `None` where the bytes end or the value does not fit.
@@ -81,9 +79,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn written(value: i64) -> Vec<u8> {
-        let mut out = [0; BYTES_MAX];
-        let length = put(value, &mut out);
-        out[..length].to_vec()
+        let mut out = Vec::new();
+        put(value, &mut out);
+        out
     }
 
     #[test]
