@@ -107,22 +107,23 @@ macro_rules! messages {
 
         impl $crate::schema::Struct for $name {}
 
-        #[cfg(any(test, feature = "sample"))]
-        impl $crate::sample::Sample for $name {
-            #[allow(unused_variables)]
-            fn sample(dice: &mut $crate::sample::Dice, version: $crate::Version) -> Self {
-                #[allow(unused_mut)]
-                let mut message = Self::default();
-                $(if ($versions).contains(&version.number) {
-                    message.$field = $crate::sample::Sample::sample(dice, version);
-                    $(if message.$field.is_none() && !($nullable).contains(&version.number) {
-                        message.$field = Some($crate::sample::Sample::sample(dice, version));
-                    })?
-                })*
-                $($(if version.flexible && ($tversions).contains(&version.number) {
-                    message.$tfield = $crate::sample::Sample::sample(dice, version);
-                })*)?
-                message
+        $crate::when_sampled! {
+            impl $crate::sample::Sample for $name {
+                #[allow(unused_variables)]
+                fn sample(dice: &mut $crate::sample::Dice, version: $crate::Version) -> Self {
+                    #[allow(unused_mut)]
+                    let mut message = Self::default();
+                    $(if ($versions).contains(&version.number) {
+                        message.$field = $crate::sample::Sample::sample(dice, version);
+                        $(if message.$field.is_none() && !($nullable).contains(&version.number) {
+                            message.$field = Some($crate::sample::Sample::sample(dice, version));
+                        })?
+                    })*
+                    $($(if version.flexible && ($tversions).contains(&version.number) {
+                        message.$tfield = $crate::sample::Sample::sample(dice, version);
+                    })*)?
+                    message
+                }
             }
         }
     )*};
@@ -136,6 +137,21 @@ macro_rules! messages {
             return Err($crate::schema::not_in_version($name, $version));
         }
     };
+}
+
+/// Keeps what only tests need, by the features of this crate and not of the one that declares a message.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(any(test, feature = "sample"))]
+macro_rules! when_sampled {
+    ($($item:item)*) => { $($item)* };
+}
+
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(any(test, feature = "sample")))]
+macro_rules! when_sampled {
+    ($($item:item)*) => {};
 }
 
 /// A declared struct, as opposed to a primitive: where it may be null, a byte says whether it is there.
