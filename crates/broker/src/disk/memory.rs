@@ -1,0 +1,239 @@
+//! A disk in memory, for tests and for brokers that need not outlive their process.
+//!
+//! An unreliable one knows what a loss of power leaves: writes that were not synced are lost, kept or torn as chance
+//! will have it, and so is what was done to names since the folder was synced. Its syncs fail and its space ends on
+//! demand, and it can keep a trace, from which the disk after any operation is had.
+
+use std::{
+    io,
+    ops::Range,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use vltava_core::{Clock, Rng};
+
+use super::{
+    Disk, File, Lock, Syncing,
+    world::{Change, FileId, Naming, Operation, World},
+};
+
+/// A disk in memory. A clone is the same disk.
+#[derive(Clone, Default)]
+pub struct Memory {
+    world: Arc<Mutex<World>>,
+    locked: Arc<AtomicBool>,
+    latency: Option<(Arc<dyn Clock>, Duration)>,
+}
+
+impl Memory {
+    /// An empty disk that never loses power and syncs in no time.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty disk that may lose power.
+    pub fn unreliable() -> Self {
+        Self::of(World::unreliable())
+    }
+
+    /// An empty disk that may lose power and keeps a trace of all that is done, for as long as it lives.
+    pub fn traced() -> Self {
+        Self::of(World::traced())
+    }
+
+    /// Each sync takes this long by that clock.
+    #[must_use]
+    pub fn with_latency(mut self, clock: Arc<dyn Clock>, latency: Duration) -> Self {
+        self.latency = Some((clock, latency));
+        self
+    }
+
+    /// How many operations are in the trace; a sync counts when it completes.
+    pub fn operations(&self) -> usize {
+        self.world().operations().len()
+    }
+
+    /// The disk that finds itself without power after so many operations of the trace, and is switched on again.
+    /// Its own trace starts with what was left.
+    #[must_use]
+    pub fn cut_after(&self, operations: usize, chance: &mut Rng) -> Memory {
+        let mut past = World::traced();
+        for operation in &self.world().operations()[..operations] {
+            past.apply(operation.clone());
+        }
+        Memory { latency: self.latency.clone(), ..Self::of(past.after_power_loss(chance)) }
+    }
+
+    /// The disk that loses its power now and is switched on again. Who has this one open goes on with this one.
+    ///
+    /// # Panics
+    /// If the disk is not an unreliable one.
+    #[must_use]
+    pub fn after_power_loss(&self, chance: &mut Rng) -> Memory {
+        Memory { latency: self.latency.clone(), ..Self::of(self.world().after_power_loss(chance)) }
+    }
+
+    /// The next syncs fail, and what they were to sync stays unsynced.
+    pub fn fail_syncs(&self, count: usize) {
+        self.world().syncs_to_fail = count;
+    }
+
+    /// All files together may take this much; none is as much as there is memory.
+    pub fn limit_space(&self, bytes: Option<u64>) {
+        self.world().space_bytes = bytes;
+    }
+
+    /// Changes bytes behind everyone's back, synced ones too, as a failing medium does.
+    pub fn damage(&self, name: &str, at: Range<u64>) -> io::Result<()> {
+        let mut world = self.world();
+        let id = world.find(name)?;
+        world.damage(id, at);
+        Ok(())
+    }
+
+    fn of(world: World) -> Self {
+        Self { world: Arc::new(Mutex::new(world)), ..Self::default() }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("nothing panics with this lock")
+    }
+
+    fn handle(&self, id: FileId) -> Arc<dyn File> {
+        Arc::new(MemoryFile { disk: self.clone(), id })
+    }
+
+    /// What was done before this call is synced once the time of a sync has passed.
+    fn sync_later(&self, operation: Operation) -> Syncing {
+        let disk = self.clone();
+        Box::pin(async move {
+            if let Some((clock, latency)) = &disk.latency {
+                clock.sleep_until(clock.now() + *latency).await;
+            }
+            disk.world().sync(operation)
+        })
+    }
+}
+
+impl Disk for Memory {
+    fn path(&self) -> String {
+        "memory".into()
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let id = self.world().find(name)?;
+        Ok(self.handle(id))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let mut world = self.world();
+        let id = match world.find(name) {
+            Ok(id) => {
+                world.apply(Operation::Change(id, Change::Truncate(0)));
+                id
+            }
+            Err(_) => {
+                let id = world.next_file();
+                world.apply(Operation::Name(Naming::Create(name.to_owned())));
+                id
+            }
+        };
+        drop(world);
+        Ok(self.handle(id))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut world = self.world();
+        world.find(from)?;
+        world.apply(Operation::Name(Naming::Rename(from.to_owned(), to.to_owned())));
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut world = self.world();
+        world.find(name)?;
+        world.apply(Operation::Name(Naming::Remove(name.to_owned())));
+        Ok(())
+    }
+
+    fn list(&self) -> io::Result<Vec<(String, u64)>> {
+        Ok(self.world().list())
+    }
+
+    fn lock(&self, _name: &str) -> io::Result<Box<dyn Lock>> {
+        if self.locked.swap(true, Ordering::SeqCst) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(MemoryLock(self.locked.clone())))
+    }
+
+    fn sync(&self) -> Syncing {
+        let until = self.world().namings_so_far();
+        self.sync_later(Operation::SyncFolder(until))
+    }
+}
+
+struct MemoryFile {
+    disk: Memory,
+    id: FileId,
+}
+
+impl File for MemoryFile {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut world = self.disk.world();
+        world.make_room(self.id, offset + bytes.len() as u64)?;
+        world.apply(Operation::Change(self.id, Change::Write(offset, Bytes::copy_from_slice(bytes))));
+        Ok(())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let world = self.disk.world();
+        let contents = world.contents(self.id);
+        let rest = contents.get(offset as usize..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        let mut world = self.disk.world();
+        world.make_room(self.id, length)?;
+        world.apply(Operation::Change(self.id, Change::Truncate(length)));
+        Ok(())
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.disk.world().contents(self.id).len() as u64)
+    }
+
+    fn sync(&self) -> Syncing {
+        let until = self.disk.world().changes_so_far(self.id);
+        self.disk.sync_later(Operation::SyncFile(self.id, until))
+    }
+
+    fn fill(&self, length: u64) -> Syncing {
+        let grown = match self.length() {
+            Ok(now) if now < length => self.truncate(length),
+            other => other.map(drop),
+        };
+        match grown {
+            Ok(()) => self.sync(),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
+    }
+}
+
+struct MemoryLock(Arc<AtomicBool>);
+
+impl Lock for MemoryLock {}
+
+impl Drop for MemoryLock {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
