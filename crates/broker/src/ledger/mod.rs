@@ -1,0 +1,106 @@
+//! What the broker knows besides records: topics, committed offsets, producer ids, its own name.
+//!
+//! The ledger is the sum of its entries. Each is decided elsewhere, appended to the journal and then applied here;
+//! an image of the ledger is again a list of entries, those that make it up from nothing.
+
+pub(crate) mod cluster;
+pub(crate) mod offsets;
+pub(crate) mod partitions;
+pub(crate) mod producer_ids;
+pub(crate) mod topics;
+
+use bytes::Bytes;
+use vltava_wire::{DecodeError, Decoder, EncodeError, Encoder, Version, Wire};
+
+/// Entries are written in this version of their tables. A row that is added later has a later version.
+const VERSION: Version = Version { number: 0, flexible: true };
+/// What an entry may take in memory, per byte of it on the disk.
+const MEMORY_PER_BYTE: usize = 64;
+
+macro_rules! entries {
+    ($($(#[$doc:meta])* $kind:literal => $name:ident($message:ty);)*) => {
+        /// One change to the ledger.
+        #[derive(Debug, Clone, PartialEq)]
+        pub(crate) enum Entry {
+            $($(#[$doc])* $name($message),)*
+        }
+
+        impl Entry {
+            /// The number that stands for the kind in the journal.
+            pub(crate) fn kind(&self) -> u8 {
+                match self {
+                    $(Self::$name(_) => $kind,)*
+                }
+            }
+
+            pub(crate) fn encode(&self, out: &mut Encoder) -> Result<(), EncodeError> {
+                match self {
+                    $(Self::$name(message) => message.encode(out, VERSION),)*
+                }
+            }
+
+            /// None if the kind is unknown.
+            pub(crate) fn decode(kind: u8, payload: Bytes) -> Option<Result<Self, DecodeError>> {
+                let budget = payload.len().saturating_mul(MEMORY_PER_BYTE);
+                let mut input = Decoder::new(payload, VERSION, budget);
+                Some(match kind {
+                    $($kind => Wire::decode(&mut input).map(Self::$name),)*
+                    _ => return None,
+                })
+            }
+        }
+    };
+}
+
+entries! {
+    /// What the broker is called, and how often it was opened.
+    2 => Opened(cluster::Opened);
+    /// Producer ids below this one may have been handed out.
+    3 => ProducerIds(producer_ids::Reserved);
+    /// A topic exists from here on.
+    4 => TopicCreated(topics::Created);
+    /// A topic and all that is known of it is gone from here on.
+    5 => TopicDeleted(topics::Deleted);
+    /// A group committed offsets.
+    6 => OffsetsCommitted(offsets::Committed);
+    /// What a partition has in its segments, and who wrote to it; only in an image.
+    7 => PartitionStored(partitions::Stored);
+}
+
+/// The ledger as of its last entry.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) cluster: cluster::Cluster,
+    pub(crate) producer_ids: producer_ids::ProducerIds,
+    pub(crate) topics: topics::Topics,
+    pub(crate) offsets: offsets::Offsets,
+}
+
+impl Ledger {
+    /// Takes an entry in. What concerns the logs of partitions is their owner's business.
+    pub(crate) fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Opened(opened) => {
+                self.cluster.apply(opened);
+                self.producer_ids.give_up_reserved();
+            }
+            Entry::ProducerIds(reserved) => self.producer_ids.apply(reserved),
+            Entry::TopicCreated(created) => self.topics.create(created),
+            Entry::TopicDeleted(deleted) => {
+                if let Some(topic) = self.topics.delete(deleted) {
+                    self.offsets.forget_topic(&topic.name);
+                }
+            }
+            Entry::OffsetsCommitted(committed) => self.offsets.commit(committed),
+            Entry::PartitionStored(_) => (),
+        }
+    }
+
+    /// The entries that make up the ledger as it is.
+    pub(crate) fn image(&self) -> impl Iterator<Item = Entry> {
+        let known = [Entry::Opened(self.cluster.image()), Entry::ProducerIds(self.producer_ids.image())];
+        let topics = self.topics.image().map(Entry::TopicCreated);
+        let offsets = self.offsets.image().map(Entry::OffsetsCommitted);
+        known.into_iter().chain(topics).chain(offsets)
+    }
+}

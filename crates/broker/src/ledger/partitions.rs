@@ -1,0 +1,36 @@
+//! What an image says of a partition's log: the segments that hold it, and who wrote to it last.
+
+use vltava_wire::{Uuid, messages};
+
+messages! {
+    /// A partition has its batches in these segments, cut to these lengths.
+    pub struct Stored {
+        topic_id: Uuid => 0..;
+        partition: i32 => 0..;
+        log_start: i64 => 0..;
+        end: i64 => 0..;
+        segments: Vec<StoredSegment> => 0..;
+        producers: Vec<StoredProducer> => 0..;
+    }
+
+    /// A file of batches.
+    pub struct StoredSegment {
+        base_offset: i64 => 0..;
+        length: i64 => 0..;
+        max_timestamp: i64 = -1 => 0..;
+    }
+
+    /// The last batches of an idempotent producer.
+    pub struct StoredProducer {
+        producer_id: i64 => 0..;
+        producer_epoch: i16 => 0..;
+        batches: Vec<StoredBatch> => 0..;
+    }
+
+    /// A batch that may come again.
+    pub struct StoredBatch {
+        base_sequence: i32 => 0..;
+        count: i32 => 0..;
+        base_offset: i64 => 0..;
+    }
+}
