@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Damaged,
     /// The disk failed, or failed before and is not trusted any more.
     Disk,
+    /// The disk has no room. What was acknowledged is safe, and writing goes on once there is room.
+    Full,
     /// The broker was stopped.
     Stopped,
 }
@@ -51,9 +53,9 @@ impl Error {
     }
 
     /// Whether the same call may succeed later without anyone changing anything here: the folder or the address may
-    /// become free.
+    /// become free, the disk may get room.
     pub fn is_retriable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Listen | ErrorKind::Locked)
+        matches!(self.0.kind, ErrorKind::Listen | ErrorKind::Locked | ErrorKind::Full)
     }
 }
 

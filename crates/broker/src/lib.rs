@@ -7,8 +7,13 @@ mod api;
 mod clock;
 mod config;
 mod connection;
+pub mod disk;
 mod dispatch;
 mod error;
+#[allow(dead_code)]
+mod ledger;
+#[allow(dead_code)]
+mod log;
 mod node;
 mod server;
 

@@ -1,0 +1,238 @@
+//! What the journal's entries make up: the ledger, and the logs of all partitions.
+//!
+//! The same code takes an entry in when it is appended and when it is replayed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use vltava_wire::{
+    Uuid,
+    record::{BATCH_OVERHEAD_BYTES, BatchHeader},
+};
+
+use crate::{
+    Error, ErrorKind, Result,
+    ledger::{Entry, Ledger, partitions},
+};
+
+use super::{
+    PartitionId,
+    entry::KIND_BATCH,
+    files::Files,
+    partition::{Partition, Unmoved},
+    producers::Producers,
+    segment::Segment,
+};
+
+/// What stands before a batch in its entry: topic id, partition, and zeros up to a round number.
+pub(super) const BATCH_PREFIX_BYTES: usize = 32;
+/// Batches are written to a segment in pieces of about this size.
+const MOVE_BYTES: usize = 1024 * 1024;
+
+pub(super) struct Contents {
+    pub(super) ledger: Ledger,
+    pub(super) partitions: BTreeMap<Uuid, Vec<Partition>>,
+    pub(super) files: Files,
+    /// A segment that is this long is followed by another.
+    segment_bytes: u64,
+    /// Partitions with batches in memory, and how much all of them take.
+    with_unmoved: BTreeSet<PartitionId>,
+    pub(super) unmoved_bytes: usize,
+    /// Segments that were written since the last checkpoint.
+    pub(super) unsynced_segments: BTreeSet<String>,
+    /// Files of topics that were deleted since the last checkpoint.
+    pub(super) unneeded_files: Vec<String>,
+}
+
+impl Contents {
+    pub(super) fn new(files: Files, segment_bytes: u64) -> Self {
+        Self {
+            ledger: Ledger::default(),
+            partitions: BTreeMap::new(),
+            files,
+            segment_bytes,
+            with_unmoved: BTreeSet::new(),
+            unmoved_bytes: 0,
+            unsynced_segments: BTreeSet::new(),
+            unneeded_files: Vec::new(),
+        }
+    }
+
+    pub(super) fn partition(&mut self, at: PartitionId) -> Option<&mut Partition> {
+        let index = usize::try_from(at.partition).ok()?;
+        self.partitions.get_mut(&at.topic)?.get_mut(index)
+    }
+
+    pub(super) fn all_partitions(&mut self) -> impl Iterator<Item = &mut Partition> {
+        self.partitions.values_mut().flatten()
+    }
+
+    /// Takes in an entry that was read back, after which the journal is at `position`.
+    pub(super) fn replay(&mut self, kind: u8, payload: Bytes, position: u64) -> Result<()> {
+        if kind == KIND_BATCH {
+            return self.replay_batch(payload, position);
+        }
+        let newer = || {
+            let why = format!("entry kind {kind} is unknown; was the folder written by a newer version?");
+            Error::new(ErrorKind::Damaged, why)
+        };
+        let broken = |error| {
+            let why = format!("the entry that ends at position {position} makes no sense");
+            Error::new(ErrorKind::Damaged, why).because(error)
+        };
+        self.apply(&Entry::decode(kind, payload).ok_or_else(newer)?.map_err(broken)?);
+        Ok(())
+    }
+
+    fn replay_batch(&mut self, mut payload: Bytes, position: u64) -> Result<()> {
+        let broken = |why: &str| {
+            let why = format!("the batch that ends at position {position} of the journal {why}");
+            Error::new(ErrorKind::Damaged, why)
+        };
+        if payload.len() < BATCH_PREFIX_BYTES + BATCH_OVERHEAD_BYTES {
+            return Err(broken("is too short"));
+        }
+        let at = PartitionId { topic: Uuid(payload.get_u128()), partition: payload.get_i32() };
+        payload.advance(BATCH_PREFIX_BYTES - 20);
+        let header = BatchHeader::parse(&payload).map_err(|error| broken("is broken").because(error))?;
+        let Some(partition) = self.partition(at) else { return Err(broken("is of an unknown partition")) };
+        if header.base_offset != partition.end {
+            return Err(broken("does not continue its partition"));
+        }
+        // A copy, so that the rest of the file that was read does not stay in memory.
+        self.take_in(at, header, Bytes::copy_from_slice(&payload), position);
+        Ok(())
+    }
+
+    /// Takes in a change to the ledger.
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::TopicCreated(created) => {
+                let partition = |(index, &epoch): (usize, &i32)| {
+                    Partition::new(PartitionId { topic: created.id, partition: index as i32 }, epoch)
+                };
+                let partitions = created.leader_epochs.iter().enumerate().map(partition).collect();
+                self.partitions.insert(created.id, partitions);
+            }
+            Entry::TopicDeleted(deleted) => self.forget(deleted.id),
+            Entry::PartitionStored(stored) => self.restore(stored),
+            _ => (),
+        }
+        self.ledger.apply(entry);
+    }
+
+    fn forget(&mut self, topic: Uuid) {
+        for partition in self.partitions.remove(&topic).into_iter().flatten() {
+            self.with_unmoved.remove(&partition.id);
+            self.unmoved_bytes -= partition.unmoved.iter().map(|it| it.bytes.len()).sum::<usize>();
+            for segment in partition.segments {
+                self.files.close(&segment.name());
+                self.unsynced_segments.remove(&segment.name());
+                self.unneeded_files.extend([segment.name(), segment.index_name()]);
+            }
+        }
+    }
+
+    fn restore(&mut self, stored: &partitions::Stored) {
+        let at = PartitionId { topic: stored.topic_id, partition: stored.partition };
+        let Some(partition) = self.partition(at) else { return };
+        partition.log_start = stored.log_start;
+        partition.end = stored.end;
+        partition.producers = Producers::restored(&stored.producers);
+        let segment = |it: &partitions::StoredSegment| {
+            Segment::restored(at, it.base_offset, it.length as u64, it.max_timestamp)
+        };
+        partition.segments = stored.segments.iter().map(segment).collect();
+    }
+
+    /// Takes in a batch that is in the journal, which is at `position` after it.
+    pub(super) fn take_in(&mut self, at: PartitionId, header: BatchHeader, bytes: Bytes, position: u64) {
+        self.unmoved_bytes += bytes.len();
+        self.with_unmoved.insert(at);
+        let partition = self.partition(at).expect("a batch is taken in for a partition there is");
+        partition.on_appended(header, bytes, position);
+    }
+
+    /// Moves batches from memory into segments: those that end in the journal at `until` or before.
+    pub(super) fn move_batches(&mut self, until: u64) -> io::Result<()> {
+        for at in self.with_unmoved.clone() {
+            while self.move_some(at, until)? {}
+            if self.partition(at).is_none_or(|it| it.unmoved.is_empty()) {
+                self.with_unmoved.remove(&at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what goes into one segment at once; false if there is nothing to move.
+    fn move_some(&mut self, at: PartitionId, until: u64) -> io::Result<bool> {
+        let segment_bytes = self.segment_bytes;
+        let partition = self.partition(at).expect("a partition with batches exists");
+        let Some(first) = partition.unmoved.front().filter(|it| it.position <= until) else {
+            return Ok(false);
+        };
+        let (base_offset, first_bytes) = (first.header.base_offset, first.bytes.len() as u64);
+        let full = |last: &Segment| last.length > 0 && last.length + first_bytes > segment_bytes;
+        let is_new = partition.segments.last().is_none_or(full);
+        let (name, length) = match partition.segments.last() {
+            Some(last) if !is_new => (last.name(), last.length),
+            _ => (Segment::new(at, base_offset).name(), 0),
+        };
+        let (count, piece) = gather(&partition.unmoved, until, segment_bytes.saturating_sub(length));
+        let file = if is_new { self.files.create(&name)? } else { self.files.open(&name)? };
+        file.write_at(length, &piece)?;
+        self.unsynced_segments.insert(name);
+        self.unmoved_bytes -= piece.len();
+        let partition = self.partition(at).expect("it was there before");
+        if is_new {
+            partition.segments.push(Segment::new(at, base_offset));
+        }
+        let segment = partition.segments.last_mut().expect("there is one, or was made");
+        partition.unmoved.drain(..count).for_each(|it| segment.on_appended(&it.header));
+        Ok(true)
+    }
+
+    /// The entries that make up all of this, if no batch is in memory.
+    pub(super) fn image(&self) -> impl Iterator<Item = Entry> {
+        let partitions = self.partitions.values().flatten();
+        self.ledger.image().chain(partitions.map(|it| Entry::PartitionStored(stored(it))))
+    }
+}
+
+/// The bytes of the first batch and of those after it that may go along, and how many that are.
+fn gather(unmoved: &std::collections::VecDeque<Unmoved>, until: u64, room: u64) -> (usize, Bytes) {
+    let most = MOVE_BYTES.min(usize::try_from(room).unwrap_or(usize::MAX));
+    let mut length = 0;
+    let fits = |it: &&Unmoved| {
+        let first = length == 0;
+        length += it.bytes.len();
+        it.position <= until && (first || length <= most)
+    };
+    let count = unmoved.iter().take_while(fits).count();
+    if count == 1 {
+        return (1, unmoved[0].bytes.clone());
+    }
+    let mut piece = BytesMut::new();
+    unmoved.iter().take(count).for_each(|it| piece.put_slice(&it.bytes));
+    (count, piece.freeze())
+}
+
+fn stored(partition: &Partition) -> partitions::Stored {
+    assert!(partition.unmoved.is_empty(), "an image is made when all batches of {} were moved", partition.id);
+    let segment = |it: &Segment| partitions::StoredSegment {
+        base_offset: it.base_offset,
+        length: it.length as i64,
+        max_timestamp: it.max_timestamp,
+    };
+    partitions::Stored {
+        topic_id: partition.id.topic,
+        partition: partition.id.partition,
+        log_start: partition.log_start,
+        end: partition.end,
+        segments: partition.segments.iter().map(segment).collect(),
+        producers: partition.producers.image(),
+    }
+}

@@ -1,0 +1,176 @@
+//! Where in a segment a search begins: a point every few batches, by offset and by timestamp.
+//!
+//! It is made from the segment and can always be made again; a stored copy only saves the time.
+
+use std::{io, sync::Mutex};
+
+use vltava_wire::record::{BATCH_OVERHEAD_BYTES, BatchHeader};
+
+use crate::disk::File;
+
+use super::entry::checksum;
+
+/// A search reads no more than this, and one batch, before it is where it wants to be.
+const INTERVAL_BYTES: u64 = 32 * 1024;
+/// Headers are looked for in pieces of this size.
+const SCAN_BYTES: usize = 256 * 1024;
+const POINT_BYTES: usize = 24;
+
+/// The points of one segment, as far as they are known.
+#[derive(Debug, Default)]
+pub(super) struct Index(Mutex<Points>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Points {
+    /// The part of the segment that the points are about.
+    covered: u64,
+    /// The latest timestamp in that part.
+    max_timestamp: i64,
+    points: Vec<Point>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Point {
+    offset: i64,
+    position: u64,
+    /// The latest timestamp before this point.
+    timestamp_before: i64,
+}
+
+impl Default for Points {
+    fn default() -> Self {
+        Self { covered: 0, max_timestamp: i64::MIN, points: Vec::new() }
+    }
+}
+
+/// What is searched for in a segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    Offset(i64),
+    /// The first batch with a record of this time or later.
+    Timestamp(i64),
+}
+
+impl Target {
+    /// Whether a batch is wholly before the target.
+    pub(super) fn is_after(self, batch: &BatchHeader) -> bool {
+        match self {
+            Self::Offset(offset) => batch.last_offset() < offset,
+            Self::Timestamp(timestamp) => batch.max_timestamp < timestamp,
+        }
+    }
+}
+
+impl Index {
+    /// Takes note of a batch that was appended at `position`, if all before it is known.
+    pub(super) fn note(&self, position: u64, batch: &BatchHeader) {
+        let mut points = self.points();
+        if points.covered == position {
+            points.note(position, batch);
+        }
+    }
+
+    /// Where to begin to look, in a segment of this length.
+    pub(super) fn seek(&self, file: &dyn File, length: u64, target: Target) -> io::Result<u64> {
+        let mut points = self.points();
+        let from = points.covered;
+        if from < length {
+            scan(file, from, length, |position, batch| points.note(position, batch))?;
+        }
+        Ok(points.seek(target))
+    }
+
+    /// What to store of it, if all of a segment of this length is known.
+    pub(super) fn encode(&self, length: u64) -> Option<Vec<u8>> {
+        let points = self.points();
+        (points.covered == length).then(|| points.encode())
+    }
+
+    /// Takes what was stored, unless it is damaged or of a longer segment. Says how much of the segment it covers.
+    pub(super) fn restore(&self, stored: &[u8], length: u64) -> Option<u64> {
+        let stored = Points::decode(stored).filter(|it| it.covered <= length)?;
+        let covered = stored.covered;
+        *self.points() = stored;
+        Some(covered)
+    }
+
+    fn points(&self) -> std::sync::MutexGuard<'_, Points> {
+        self.0.lock().expect("nothing panics with this lock")
+    }
+}
+
+impl Points {
+    fn note(&mut self, position: u64, batch: &BatchHeader) {
+        if self.points.last().is_none_or(|last| position - last.position >= INTERVAL_BYTES) {
+            let timestamp_before = self.max_timestamp;
+            self.points.push(Point { offset: batch.base_offset, position, timestamp_before });
+        }
+        self.max_timestamp = self.max_timestamp.max(batch.max_timestamp);
+        self.covered = position + batch.length as u64;
+    }
+
+    fn seek(&self, target: Target) -> u64 {
+        let before = self.points.partition_point(|point| match target {
+            Target::Offset(offset) => point.offset <= offset,
+            Target::Timestamp(timestamp) => point.timestamp_before < timestamp,
+        });
+        before.checked_sub(1).map_or(0, |index| self.points[index].position)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(20 + self.points.len() * POINT_BYTES);
+        out.extend(self.covered.to_be_bytes());
+        out.extend(self.max_timestamp.to_be_bytes());
+        for point in &self.points {
+            out.extend(point.offset.to_be_bytes());
+            out.extend(point.position.to_be_bytes());
+            out.extend(point.timestamp_before.to_be_bytes());
+        }
+        out.extend(checksum(&out, 0).to_be_bytes());
+        out
+    }
+
+    fn decode(stored: &[u8]) -> Option<Self> {
+        let (rest, sum) = stored.split_last_chunk()?;
+        if u32::from_be_bytes(*sum) != checksum(rest, 0) {
+            return None;
+        }
+        let (covered, rest) = rest.split_first_chunk()?;
+        let (max_timestamp, rest) = rest.split_first_chunk()?;
+        let number = |bytes: &[u8], at: usize| bytes[at..at + 8].try_into().expect("the slice has 8 bytes");
+        let point = |bytes: &[u8]| Point {
+            offset: i64::from_be_bytes(number(bytes, 0)),
+            position: u64::from_be_bytes(number(bytes, 8)),
+            timestamp_before: i64::from_be_bytes(number(bytes, 16)),
+        };
+        Some(Self {
+            covered: u64::from_be_bytes(*covered),
+            max_timestamp: i64::from_be_bytes(*max_timestamp),
+            points: rest.chunks_exact(POINT_BYTES).map(point).collect(),
+        })
+    }
+}
+
+/// Visits the headers of the batches in a part of a segment.
+fn scan(file: &dyn File, from: u64, until: u64, mut visit: impl FnMut(u64, &BatchHeader)) -> io::Result<()> {
+    let mut buffer = vec![0; SCAN_BYTES.min((until - from) as usize)];
+    let mut position = from;
+    while position < until {
+        let read = file.read_at(position, &mut buffer)?;
+        let mut at = 0;
+        while at + BATCH_OVERHEAD_BYTES <= read && position < until {
+            let header = BatchHeader::parse(&buffer[at..read]).map_err(|error| invalid(position, &error))?;
+            visit(position, &header);
+            at += header.length;
+            position += header.length as u64;
+        }
+        if read < BATCH_OVERHEAD_BYTES {
+            return Err(invalid(position, &"the file ends within a batch"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn invalid(position: u64, why: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("no batch at byte {position}: {why}"))
+}

@@ -1,0 +1,301 @@
+//! The keeper: the one task that syncs the journal for all who wait, moves batches into segments, stores checkpoints
+//! and keeps the next file of the journal at hand.
+
+use std::{io, pin::Pin, sync::Arc, time::Duration};
+
+use vltava_core::Moment;
+
+use crate::{Result, Sync, disk::Syncing};
+
+use super::{
+    Shared,
+    checkpoint::{Checkpoint, Indexes, remove},
+    image::Failure,
+    journal::Slot,
+    state::{Closed, State},
+};
+
+/// How long to leave a full disk alone.
+const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
+
+/// To be run by whoever opened the log, as long as it is used. If it is dropped, nothing more is settled.
+pub(crate) struct Keeper {
+    shared: Arc<Shared>,
+    syncing: Running<(u64, io::Result<()>)>,
+    storing: Running<(Checkpoint, Stored)>,
+    filling: Running<(Slot, io::Result<()>)>,
+    /// When the journal is synced next, if it is synced by time.
+    next_sync: Moment,
+    /// Not before this is written again what found no room.
+    pause_until: Option<Moment>,
+}
+
+type Stored = Result<(), Failure>;
+
+/// Something under way, of which there is one at most.
+type Running<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+impl Keeper {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let next_sync = shared.clock.now();
+        Self { shared, syncing: None, storing: None, filling: None, next_sync, pause_until: None }
+    }
+
+    /// Runs until the log is stopped, which it then is cleanly, or until the disk fails.
+    pub(crate) async fn run(mut self) -> Result<()> {
+        while self.start_what_is_due() {
+            let deadline = self.deadline();
+            let clock = self.shared.clock.clone();
+            tokio::select! {
+                biased;
+                (position, synced) = finish(&mut self.syncing) => self.on_synced(position, synced),
+                (checkpoint, stored) = finish(&mut self.storing) => self.on_stored(checkpoint, stored),
+                (slot, filled) = finish(&mut self.filling) => self.on_filled(slot, filled),
+                () = self.shared.work.notified() => (),
+                () = async { clock.sleep_until(deadline.unwrap_or_default()).await }, if deadline.is_some() => (),
+            }
+        }
+        self.close().await
+    }
+
+    /// Whether to go on.
+    fn start_what_is_due(&mut self) -> bool {
+        let shared = self.shared.clone();
+        let mut state = shared.state();
+        if state.closed.is_some() {
+            return false;
+        }
+        let now = shared.clock.now();
+        self.pause_until = self.pause_until.filter(|until| *until > now);
+        self.sync_if_due(&mut state, now);
+        if self.pause_until.is_none() {
+            self.move_if_due(&mut state, now);
+        }
+        if self.pause_until.is_none() {
+            self.store_if_due(&mut state, now);
+            self.fill_if_due(&mut state, now);
+        }
+        shared.publish(&state);
+        state.closed.is_none()
+    }
+
+    fn sync_if_due(&mut self, state: &mut State, now: Moment) {
+        if self.syncing.is_some() || !state.journal.is_dirty() {
+            return;
+        }
+        match self.shared.options.sync {
+            Sync::Always => (),
+            Sync::Interval(interval) if now >= self.next_sync => self.next_sync = now + interval,
+            Sync::Interval(_) | Sync::Os => return,
+        }
+        let (position, syncs) = state.journal.sync();
+        self.syncing = Some(Box::pin(async move { (position, all(syncs).await) }));
+    }
+
+    fn on_synced(&mut self, position: u64, synced: io::Result<()>) {
+        let mut state = self.shared.state();
+        match synced {
+            Ok(()) => {
+                state.journal.on_synced(position);
+                state.settle(position);
+            }
+            Err(error) => {
+                let place = self.shared.disk.path();
+                state.fail(format!("the journal in {place} could not be synced: {error}"));
+            }
+        }
+        self.shared.publish(&state);
+    }
+
+    fn move_if_due(&mut self, state: &mut State, now: Moment) {
+        if state.contents.unmoved_bytes < self.shared.options.move_bytes {
+            return;
+        }
+        let settled = state.settled;
+        match state.contents.move_batches(settled) {
+            Ok(()) => state.disk_is_full = false,
+            Err(error) => self.on_failure(state, now, Failure::writing("a segment")(error)),
+        }
+    }
+
+    fn store_if_due(&mut self, state: &mut State, now: Moment) {
+        let since = state.journal.end().position - state.checkpoint;
+        if self.storing.is_some() || since < self.shared.options.checkpoint_bytes {
+            return;
+        }
+        match Checkpoint::capture(state, Indexes::Closed) {
+            Ok(checkpoint) => self.storing = Some(store(self.shared.clone(), checkpoint)),
+            Err(failure) => self.on_failure(state, now, failure),
+        }
+    }
+
+    fn on_stored(&mut self, checkpoint: Checkpoint, stored: Stored) {
+        let shared = self.shared.clone();
+        let mut state = shared.state();
+        match stored {
+            Ok(()) => {
+                for name in on_checkpoint(&mut state, checkpoint.position) {
+                    remove(&*shared.disk, &name);
+                }
+            }
+            Err(failure) => {
+                checkpoint.undo(&mut state);
+                self.on_failure(&mut state, shared.clock.now(), failure);
+            }
+        }
+        shared.publish(&state);
+    }
+
+    fn fill_if_due(&mut self, state: &mut State, now: Moment) {
+        if self.filling.is_some() {
+            return;
+        }
+        let bytes = state.journal.place().file_bytes;
+        match state.journal.spare_wanted() {
+            Ok(None) => (),
+            Ok(Some(slot)) => {
+                let filled = slot.file.fill(bytes);
+                self.filling = Some(Box::pin(async move { (slot, filled.await) }));
+            }
+            Err(error) => {
+                self.on_failure(state, now, Failure::writing("the next file of the journal")(error))
+            }
+        }
+    }
+
+    fn on_filled(&mut self, slot: Slot, filled: io::Result<()>) {
+        let mut state = self.shared.state();
+        match filled {
+            Ok(()) => state.journal.add_spare(slot),
+            Err(error) => {
+                // Nothing is in it yet, so nothing is lost; the journal grows a file when it needs one.
+                tracing::debug!(name = %slot.name, %error, "the next file of the journal could not be filled");
+                self.pause_until = Some(self.shared.clock.now() + FULL_DISK_PAUSE);
+                remove(&*self.shared.disk, &slot.name);
+            }
+        }
+        self.shared.publish(&state);
+    }
+
+    /// A full disk may get room again; anything else is the end of writing.
+    fn on_failure(&mut self, state: &mut State, now: Moment, failure: Failure) {
+        let Failure { what, in_sync, error } = failure;
+        if in_sync {
+            let place = self.shared.disk.path();
+            state.fail(format!("{what} in {place} could not be synced: {error}"));
+            return;
+        }
+        let error = state.write_failed(&what, error);
+        if state.closed.is_none() {
+            tracing::error!(%error, "trying again soon; what was acknowledged is safe in the journal");
+            state.disk_is_full = true;
+            self.pause_until = Some(now + FULL_DISK_PAUSE);
+        }
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let by_time = matches!(self.shared.options.sync, Sync::Interval(_));
+        let sync = (by_time && self.syncing.is_none() && self.shared.state().journal.is_dirty())
+            .then_some(self.next_sync);
+        sync.into_iter().chain(self.pause_until).min()
+    }
+
+    /// The last things: what is under way ends, all is synced, and a checkpoint leaves the journal empty.
+    async fn close(mut self) -> Result<()> {
+        if let Some(syncing) = self.syncing.take() {
+            let (position, synced) = syncing.await;
+            self.on_synced(position, synced);
+        }
+        if let Some(storing) = self.storing.take() {
+            let (checkpoint, stored) = storing.await;
+            self.on_stored(checkpoint, stored);
+        }
+        if let Some(filling) = self.filling.take() {
+            let (slot, filled) = filling.await;
+            self.on_filled(slot, filled);
+        }
+        self.sync_the_rest().await;
+        let checkpoint = {
+            let mut state = self.shared.state();
+            if let Some(closed @ Closed::Failed(_)) = &state.closed {
+                return Err(closed.error());
+            }
+            Checkpoint::capture(&mut state, Indexes::All)
+        };
+        self.leave(checkpoint).await
+    }
+
+    async fn sync_the_rest(&mut self) {
+        let (position, syncs) = {
+            let mut state = self.shared.state();
+            if matches!(state.closed, Some(Closed::Failed(_))) {
+                return;
+            }
+            state.journal.sync()
+        };
+        let synced = all(syncs).await;
+        self.on_synced(position, synced);
+    }
+
+    async fn leave(&mut self, checkpoint: Result<Checkpoint, Failure>) -> Result<()> {
+        let disk = self.shared.disk.clone();
+        let stored = match checkpoint {
+            Ok(checkpoint) => checkpoint.store(&*disk).await,
+            Err(failure) => Err(failure),
+        };
+        let mut state = self.shared.state();
+        if let Err(Failure { what, error, .. }) = stored {
+            return Err(state.write_failed(&what, error));
+        }
+        for name in state.journal.take_names() {
+            remove(&*disk, &name);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.shared.state().closed.get_or_insert(Closed::Stopped);
+        self.shared.progress.send_modify(|progress| progress.ended = true);
+    }
+}
+
+/// Takes in that the journal before `position` is not needed. Says which of its files are too many.
+fn on_checkpoint(state: &mut State, position: u64) -> Vec<String> {
+    state.checkpoint = position;
+    // What is in an image is on the disk, whatever became of the journal.
+    state.journal.on_synced(position);
+    state.journal.free_before(position)
+}
+
+fn store(
+    shared: Arc<Shared>,
+    checkpoint: Checkpoint,
+) -> Pin<Box<dyn Future<Output = (Checkpoint, Stored)> + Send>> {
+    Box::pin(async move {
+        let stored = checkpoint.store(&*shared.disk).await;
+        (checkpoint, stored)
+    })
+}
+
+/// Waits for all, also if one fails.
+async fn all(syncs: Vec<Syncing>) -> io::Result<()> {
+    let mut result = Ok(());
+    for sync in syncs {
+        result = result.and(sync.await);
+    }
+    result
+}
+
+/// Completes with what is under way, and takes it; never if nothing is.
+async fn finish<T>(running: &mut Running<T>) -> T {
+    match running {
+        Some(future) => {
+            let output = future.as_mut().await;
+            *running = None;
+            output
+        }
+        None => std::future::pending().await,
+    }
+}

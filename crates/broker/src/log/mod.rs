@@ -1,0 +1,365 @@
+//! The broker's log: everything it acknowledges, as one sequence of entries, synced once for all who wait.
+//!
+//! Every change returns the position of its entry; it is acknowledged once [`Log::settled`] says so. What is read
+//! of partitions is settled already; what is read of the ledger may not be, so an answer about it waits for
+//! [`Log::ledger_position`]. The log decides nothing about Kafka's protocol but the order of producers' batches.
+
+mod checkpoint;
+mod contents;
+mod entry;
+mod files;
+mod image;
+mod index;
+mod journal;
+mod keeper;
+mod open;
+mod partition;
+mod producers;
+mod read;
+mod recover;
+mod segment;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::sync::{Notify, watch};
+use vltava_core::{Clock, Rng, TopicPartition};
+use vltava_wire::{ErrorCode, Uuid};
+
+use crate::{
+    Error, Result, Sync,
+    disk::{Disk, Lock},
+    ledger::{
+        Entry,
+        offsets::{self, Commit},
+        topics::{Config, Created, Deleted, Topic},
+    },
+};
+
+pub(crate) use keeper::Keeper;
+#[allow(unused_imports)]
+pub(crate) use read::{Chunk, Found};
+use state::{Closed, State};
+
+/// How the log goes about it. The sizes have a default that suits all; tests make them small.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) sync: Sync,
+    /// A file of the journal, and so what an entry may take. Decided when the folder is new.
+    pub(crate) journal_file_bytes: u64,
+    /// After so much in the journal there is a checkpoint.
+    pub(crate) checkpoint_bytes: u64,
+    /// A segment that would grow beyond this is followed by another.
+    pub(crate) segment_bytes: u64,
+    /// Settled batches leave the memory for their segments when there are so many bytes of them.
+    pub(crate) move_bytes: usize,
+    /// Producers wait while batches take so much memory.
+    pub(crate) memory_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            sync: Sync::default(),
+            journal_file_bytes: 16 * MIB as u64,
+            checkpoint_bytes: 64 * MIB as u64,
+            segment_bytes: 128 * MIB as u64,
+            move_bytes: 4 * MIB,
+            memory_bytes: 32 * MIB,
+        }
+    }
+}
+
+/// A partition, by its topic's id: a topic that is deleted and created again is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PartitionId {
+    pub(crate) topic: Uuid,
+    pub(crate) partition: i32,
+}
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
+
+/// A place in the journal, just after an entry. The default is before all of them, and always settled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position(u64);
+
+/// A batch that is in the log, but perhaps not settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub(crate) base_offset: i64,
+    /// Once this is settled, the batch may be acknowledged.
+    pub(crate) position: Position,
+    /// Whether the batch had been appended before, by the same producer.
+    pub(crate) duplicate: bool,
+}
+
+/// What there is of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) log_start: i64,
+    /// Offsets below it may be read.
+    pub(crate) high_watermark: i64,
+    /// The offset of the next batch.
+    pub(crate) end: i64,
+    pub(crate) leader_epoch: i32,
+    /// Once this is settled, the high watermark is at `end`.
+    pub(crate) position: Position,
+}
+
+/// Why the log does not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// In Kafka's words.
+    Code(ErrorCode),
+    /// The broker cannot, or cannot any more.
+    Broken(Error),
+}
+
+impl Refused {
+    /// What to tell a client.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Code(code) => *code,
+            Self::Broken(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::Code(code) => {
+                Error::new(crate::ErrorKind::Damaged, format!("the log refused its own entry: {code:?}"))
+            }
+            Self::Broken(error) => error,
+        }
+    }
+}
+
+impl From<ErrorCode> for Refused {
+    fn from(code: ErrorCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// The log of a broker. A clone is the same log.
+#[derive(Clone)]
+pub(crate) struct Log {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    options: Options,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    progress: watch::Sender<Progress>,
+    /// The keeper may have something to do.
+    work: Notify,
+    _lock: Box<dyn Lock>,
+}
+
+/// What many wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    settled: u64,
+    /// Whether producers have to wait.
+    crowded: bool,
+    /// Nothing more will be settled.
+    ended: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics with this lock")
+    }
+
+    /// Tells those who wait how far things are.
+    fn publish(&self, state: &State) {
+        let crowded = state.contents.unmoved_bytes >= self.options.memory_bytes && !state.disk_is_full;
+        let ended = matches!(state.closed, Some(Closed::Failed(_)));
+        self.progress.send_if_modified(|progress| {
+            let next = Progress { settled: state.settled, crowded, ended: ended || progress.ended };
+            std::mem::replace(progress, next) != next
+        });
+    }
+}
+
+impl Log {
+    /// Recovers what the folder holds. Nothing that is written is settled unless the keeper runs.
+    pub(crate) async fn open(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        chance: Rng,
+        options: Options,
+    ) -> Result<(Log, Keeper)> {
+        let lock = open::lock(&*disk)?;
+        let state = open::open(disk.clone(), chance, &options).await?;
+        let progress = Progress { settled: state.settled, crowded: false, ended: false };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            options,
+            disk,
+            clock,
+            progress: watch::Sender::new(progress),
+            work: Notify::new(),
+            _lock: lock,
+        });
+        let keeper = Keeper::new(shared.clone());
+        Ok((Log { shared }, keeper))
+    }
+
+    /// Takes no more changes, settles those there are and stores a checkpoint, so that the next start is quick.
+    pub(crate) async fn stop(&self) -> Result<()> {
+        let mut progress = self.shared.progress.subscribe();
+        self.shared.state().closed.get_or_insert(Closed::Stopped);
+        self.shared.work.notify_one();
+        let ended = progress.wait_for(|it| it.ended).await;
+        ended.expect("the sender lives as long as the log");
+        match &self.shared.state().closed {
+            Some(closed @ Closed::Failed(_)) => Err(closed.error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Completes when all before `position` is as safe as the broker's `sync` promises.
+    pub(crate) async fn settled(&self, position: Position) -> Result<()> {
+        let mut progress = self.shared.progress.subscribe();
+        let reached = progress.wait_for(|it| it.settled >= position.0 || it.ended).await;
+        let settled = reached.expect("the sender lives as long as the log").settled;
+        if settled >= position.0 {
+            return Ok(());
+        }
+        Err(self.shared.state().closed.clone().unwrap_or(Closed::Stopped).error())
+    }
+
+    /// Completes when there is room for more batches in memory. To be awaited before batches are appended.
+    pub(crate) async fn room(&self) {
+        let mut progress = self.shared.progress.subscribe();
+        let room = progress.wait_for(|it| !it.crowded || it.ended).await;
+        drop(room.expect("the sender lives as long as the log"));
+    }
+
+    /// Where the journal was after the last change to the ledger.
+    pub(crate) fn ledger_position(&self) -> Position {
+        Position(self.shared.state().ledger_position)
+    }
+
+    /// The broker's name for life.
+    pub(crate) fn cluster_id(&self) -> Uuid {
+        self.shared.state().contents.ledger.cluster.id
+    }
+
+    /// A producer id that was never handed out before.
+    pub(crate) fn new_producer_id(&self) -> Result<(i64, Position), Refused> {
+        self.change(|state| {
+            if let Some(reserved) = state.contents.ledger.producer_ids.reserve() {
+                state.record(&Entry::ProducerIds(reserved))?;
+            }
+            let id = state.contents.ledger.producer_ids.take();
+            Ok((id, Position(state.ledger_position)))
+        })
+    }
+
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.shared.state().contents.ledger.topics.named(name).cloned()
+    }
+
+    pub(crate) fn topic_with_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.shared.state().contents.ledger.topics.with_id(id).cloned()
+    }
+
+    /// All topics, in order of name.
+    pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
+        self.shared.state().contents.ledger.topics.iter().cloned().collect()
+    }
+
+    /// Creates a topic, unless there is one of this name. Whether name, number and configs are good is for the
+    /// caller to know.
+    pub(crate) fn create_topic(
+        &self,
+        name: &str,
+        partitions: u16,
+        configs: Vec<Config>,
+    ) -> Result<(Arc<Topic>, Position), Refused> {
+        self.change(|state| {
+            if state.contents.ledger.topics.named(name).is_some() {
+                return Err(ErrorCode::TopicAlreadyExists.into());
+            }
+            let id = state.new_topic_id();
+            let leader_epochs = vec![0; usize::from(partitions)];
+            let created = Created { name: name.to_owned(), id, leader_epochs, configs };
+            let position = state.record(&Entry::TopicCreated(created))?;
+            let topic = state.contents.ledger.topics.with_id(id).cloned();
+            Ok((topic.expect("the topic was just created"), position))
+        })
+    }
+
+    /// Deletes a topic, its records and what groups committed for it.
+    pub(crate) fn delete_topic(&self, id: Uuid) -> Result<Position, Refused> {
+        self.change(|state| {
+            if state.contents.ledger.topics.with_id(id).is_none() {
+                return Err(ErrorCode::UnknownTopicId.into());
+            }
+            state.record(&Entry::TopicDeleted(Deleted { id }))
+        })
+    }
+
+    /// The groups that have committed offsets, in order of name.
+    pub(crate) fn groups_with_offsets(&self) -> Vec<String> {
+        self.shared.state().contents.ledger.offsets.groups().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn committed(&self, group: &str, at: &TopicPartition) -> Option<Commit> {
+        self.shared.state().contents.ledger.offsets.of(group, at).cloned()
+    }
+
+    /// All that a group has committed, in order of topic and partition.
+    pub(crate) fn all_committed(&self, group: &str) -> Vec<(TopicPartition, Commit)> {
+        let state = self.shared.state();
+        let all = state.contents.ledger.offsets.all_of(group);
+        all.map(|(at, commit)| (at.clone(), commit.clone())).collect()
+    }
+
+    /// Commits offsets of a group. Whether it may is for the group's coordinator to know.
+    pub(crate) fn commit_offsets(
+        &self,
+        group: &str,
+        commits: &[(TopicPartition, Commit)],
+    ) -> Result<Position, Refused> {
+        let committed = offsets::committed(group, commits.iter().map(|(at, commit)| (at, commit)));
+        self.change(|state| state.record(&Entry::OffsetsCommitted(committed)))
+    }
+
+    /// Appends one whole batch that was checked, unless its producer already did.
+    pub(crate) fn append(&self, at: PartitionId, batch: &[u8]) -> Result<Appended, Refused> {
+        self.change(|state| state.append(at, batch))
+    }
+
+    fn change<T>(&self, make: impl FnOnce(&mut State) -> Result<T, Refused>) -> Result<T, Refused> {
+        let mut state = self.shared.state();
+        let made = make(&mut state);
+        if self.shared.options.sync != Sync::Always {
+            let end = state.journal.end().position;
+            state.settle(end);
+        }
+        self.shared.publish(&state);
+        drop(state);
+        self.shared.work.notify_one();
+        made
+    }
+}

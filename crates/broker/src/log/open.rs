@@ -1,0 +1,137 @@
+//! Opening a folder: a new one is begun, one that was used is recovered.
+
+use std::{collections::BTreeMap, io, sync::Arc};
+
+use vltava_core::Rng;
+
+use crate::{
+    Error, ErrorKind, Result,
+    disk::{Disk, Lock},
+    ledger::{Entry, cluster::Opened},
+};
+
+use super::{
+    Options, Refused,
+    checkpoint::remove,
+    contents::Contents,
+    files::Files,
+    image::{self, Anchor, Image},
+    journal::{End, FILE_PREFIX, Place},
+    recover::{replay, unreadable},
+    segment::is_of_a_segment,
+    state::State,
+};
+
+const LOCK_NAME: &str = "lock";
+
+/// Keeps other processes out of the folder.
+pub(super) fn lock(disk: &dyn Disk) -> Result<Box<dyn Lock>> {
+    disk.lock(LOCK_NAME).map_err(|error| {
+        let place = disk.path();
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let why = format!("{place} is in use by another broker; stop that one, or choose another folder");
+            return Error::new(ErrorKind::Locked, why);
+        }
+        Error::new(ErrorKind::Disk, format!("the file {LOCK_NAME} in {place} could not be locked"))
+            .because(error)
+    })
+}
+
+/// Recovers what the folder holds. When it is done, all that was found is on the disk, and so is the entry that says
+/// that the broker was opened again: what an earlier life wrote after its last synced entry can never come back.
+pub(super) async fn open(disk: Arc<dyn Disk>, mut chance: Rng, options: &Options) -> Result<State> {
+    let image = match image::load(&*disk)? {
+        Some(image) => image,
+        None => begin(&*disk, &mut chance, options).await?,
+    };
+    let mut contents = Contents::new(Files::new(disk.clone()), options.segment_bytes);
+    image.entries.iter().for_each(|entry| contents.apply(entry));
+    cut_segments(&*disk, &mut contents)?;
+    let Anchor { end, file_bytes, key } = image.anchor;
+    let place = Place { disk: disk.clone(), file_bytes, key };
+    let journal = replay(place, end, |kind, payload, position| {
+        contents.replay(kind, payload, position)?;
+        if contents.unmoved_bytes >= options.move_bytes {
+            contents.move_batches(position).map_err(|error| not_moved(&*disk, error))?;
+        }
+        Ok(())
+    })?;
+    let mut state = State::new(journal, contents, chance, end.position);
+    let opened = Entry::Opened(state.contents.ledger.cluster.open());
+    state.record(&opened).map_err(Refused::into_error)?;
+    sync_all(&mut state).await?;
+    state.contents.all_partitions().for_each(|it| it.on_settled(it.end));
+    Ok(state)
+}
+
+/// A folder without an image is new, unless there is something that an image should speak of.
+async fn begin(disk: &dyn Disk, chance: &mut Rng, options: &Options) -> Result<Image> {
+    let place = disk.path();
+    let names = disk.list().map_err(|error| unreadable(disk, "the folder", error))?;
+    if let Some((name, _)) =
+        names.iter().find(|(name, _)| name.starts_with(FILE_PREFIX) || is_of_a_segment(name))
+    {
+        let why = format!(
+            "{place} has the file {name}, but the file {} is gone; restore it from a copy",
+            image::NAME
+        );
+        return Err(Error::new(ErrorKind::Damaged, why));
+    }
+    let end = End { position: 0, previous: 0 };
+    let anchor = Anchor { end, file_bytes: options.journal_file_bytes, key: chance.bits() };
+    let entries = vec![Entry::Opened(Opened { cluster_id: chance.uuid(), times: 0 })];
+    let bytes = image::encode(anchor, entries.iter().cloned());
+    image::store(disk, &bytes).await.map_err(|failure| {
+        Error::new(ErrorKind::Disk, format!("{} in {place} could not be stored", failure.what))
+            .because(failure.error)
+    })?;
+    Ok(Image { anchor, entries })
+}
+
+/// Cuts segments to what the image says of them, and removes files that it does not name: what else they held is in
+/// the journal.
+fn cut_segments(disk: &dyn Disk, contents: &mut Contents) -> Result<()> {
+    let names = disk.list().map_err(|error| unreadable(disk, "the folder", error))?;
+    let mut found: BTreeMap<String, u64> = names.into_iter().collect();
+    for partition in contents.all_partitions() {
+        for segment in &partition.segments {
+            let name = segment.name();
+            let length = found.remove(&name).unwrap_or_default();
+            if length < segment.length {
+                let (place, wanted) = (disk.path(), segment.length);
+                let why = format!(
+                    "{name} in {place} has {length} bytes where {wanted} were synced; restore it from a copy"
+                );
+                return Err(Error::new(ErrorKind::Damaged, why));
+            }
+            if length > segment.length {
+                let cut = disk.open(&name).and_then(|file| file.truncate(segment.length));
+                cut.map_err(|error| unreadable(disk, &name, error))?;
+            }
+            found.remove(&segment.index_name());
+        }
+    }
+    found
+        .keys()
+        .filter(|name| is_of_a_segment(name) || *name == image::NEW_NAME)
+        .for_each(|name| remove(disk, name));
+    Ok(())
+}
+
+fn not_moved(disk: &dyn Disk, error: io::Error) -> Error {
+    Error::new(ErrorKind::Disk, format!("a segment in {} could not be written", disk.path())).because(error)
+}
+
+/// Syncs the journal to its end, and settles that.
+pub(super) async fn sync_all(state: &mut State) -> Result<()> {
+    let (position, syncs) = state.journal.sync();
+    for sync in syncs {
+        if let Err(error) = sync.await {
+            let place = state.contents.files.disk.path();
+            return Err(state.fail(format!("the journal in {place} could not be synced: {error}")));
+        }
+    }
+    state.journal.on_synced(position);
+    state.settle(position);
+    Ok(())
+}

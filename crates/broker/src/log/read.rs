@@ -1,0 +1,181 @@
+//! Reading partitions: what the lock is needed for is planned under it, files are read without it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use vltava_wire::{
+    ErrorCode,
+    record::{self, Batch},
+};
+
+use crate::{Error, ErrorKind};
+
+use super::{
+    Bounds, Log, PartitionId, Position, Refused,
+    index::Target,
+    segment::{Limits, View},
+    state::State,
+};
+
+/// What a read brought.
+#[derive(Debug, Clone)]
+pub(crate) struct Chunk {
+    /// Whole batches; the first is the one that holds the offset.
+    pub(crate) records: Bytes,
+    pub(crate) bounds: Bounds,
+}
+
+/// A record that was found by its timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) offset: i64,
+    pub(crate) timestamp: i64,
+    pub(crate) leader_epoch: i32,
+}
+
+/// Where the batches are that a read may bring.
+struct Plan {
+    at: PartitionId,
+    target: Target,
+    limits: Limits,
+    segments: Vec<View>,
+    in_memory: Vec<Bytes>,
+}
+
+impl Log {
+    pub(crate) fn bounds(&self, at: PartitionId) -> Result<Bounds, Refused> {
+        bounds(&mut self.shared.state(), at)
+    }
+
+    /// The batches from `offset` on, as many as fit `max_bytes`, but one at least. None of them if `offset` is not
+    /// below the high watermark.
+    pub(crate) fn read(&self, at: PartitionId, offset: i64, max_bytes: usize) -> Result<Chunk, Refused> {
+        let mut state = self.shared.state();
+        let bounds = bounds(&mut state, at)?;
+        if offset < bounds.log_start || offset > bounds.end {
+            return Err(ErrorCode::OffsetOutOfRange.into());
+        }
+        if offset >= bounds.high_watermark {
+            return Ok(Chunk { records: Bytes::new(), bounds });
+        }
+        let limits = Limits { end: bounds.high_watermark, bytes: max_bytes };
+        let plan = plan(&mut state, at, Target::Offset(offset), limits);
+        drop(state);
+        Ok(Chunk { records: plan?.read()?, bounds })
+    }
+
+    /// The first record that is as late as `timestamp`, or later.
+    pub(crate) fn find_timestamp(&self, at: PartitionId, timestamp: i64) -> Result<Option<Found>, Refused> {
+        let mut state = self.shared.state();
+        let bounds = bounds(&mut state, at)?;
+        let limits = Limits { end: bounds.high_watermark, bytes: 0 };
+        let plan = plan(&mut state, at, Target::Timestamp(timestamp), limits);
+        drop(state);
+        let batch = plan?.read()?;
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        find_in(batch, timestamp).map_err(|error| {
+            Error::new(ErrorKind::Damaged, format!("a batch of {at} is broken")).because(error).into()
+        })
+    }
+
+    /// The first record with the latest timestamp of all.
+    pub(crate) fn find_latest_timestamp(&self, at: PartitionId) -> Result<Option<Found>, Refused> {
+        let mut state = self.shared.state();
+        let partition = state.contents.partition(at).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let latest = partition.latest_timestamp();
+        drop(state);
+        latest.map_or(Ok(None), |latest| self.find_timestamp(at, latest))
+    }
+
+    /// `notify` is told once, when the high watermark of any of these rises next. Those that do not exist never do.
+    pub(crate) fn notify_of(&self, partitions: impl IntoIterator<Item = PartitionId>, notify: &Arc<Notify>) {
+        let mut state = self.shared.state();
+        for at in partitions {
+            if let Some(partition) = state.contents.partition(at) {
+                partition.notify(notify);
+            }
+        }
+    }
+}
+
+fn bounds(state: &mut State, at: PartitionId) -> Result<Bounds, Refused> {
+    let partition = state.contents.partition(at).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    Ok(Bounds {
+        log_start: partition.log_start,
+        high_watermark: partition.high_watermark,
+        end: partition.end,
+        leader_epoch: partition.leader_epoch,
+        position: Position(partition.written),
+    })
+}
+
+fn plan(state: &mut State, at: PartitionId, target: Target, limits: Limits) -> Result<Plan, Refused> {
+    let contents = &mut state.contents;
+    let index = usize::try_from(at.partition).map_err(|_| ErrorCode::UnknownTopicOrPartition)?;
+    let partition = contents.partitions.get_mut(&at.topic).and_then(|all| all.get_mut(index));
+    let partition = partition.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let in_memory = partition.unmoved_from(target, limits);
+    let mut segments = Vec::new();
+    let mut planned = 0;
+    for segment in partition.segments_from(target) {
+        // The first may turn out to hold less than it promises: the target is somewhere in it.
+        if segments.len() > 1 && planned >= limits.bytes as u64 {
+            break;
+        }
+        let file = contents.files.open(&segment.name()).map_err(|error| damaged(at, error))?;
+        planned += if segments.is_empty() { 0 } else { segment.length };
+        segments.push(segment.view(&*contents.files.disk, file));
+    }
+    Ok(Plan { at, target, limits, segments, in_memory })
+}
+
+impl Plan {
+    fn read(&self) -> Result<Bytes, Refused> {
+        let mut pieces: Vec<Bytes> = Vec::new();
+        let mut left = self.limits.bytes;
+        for segment in &self.segments {
+            let limits = Limits { bytes: left, ..self.limits };
+            let read = segment.read(self.target, limits).map_err(|error| damaged(self.at, error))?;
+            let Some(found) = read else { continue };
+            if !pieces.is_empty() && found.bytes.len() > left {
+                return Ok(joined(pieces));
+            }
+            left = left.saturating_sub(found.bytes.len());
+            pieces.push(found.bytes);
+            if !found.to_the_end || left == 0 {
+                return Ok(joined(pieces));
+            }
+        }
+        for batch in &self.in_memory {
+            if !pieces.is_empty() && batch.len() > left {
+                break;
+            }
+            left = left.saturating_sub(batch.len());
+            pieces.push(batch.clone());
+        }
+        Ok(joined(pieces))
+    }
+}
+
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    match pieces.len() {
+        0 => Bytes::new(),
+        1 => pieces.remove(0),
+        _ => pieces.concat().into(),
+    }
+}
+
+fn find_in(batch: Bytes, timestamp: i64) -> Result<Option<Found>, record::RecordError> {
+    let batch = Batch::parse(batch)?;
+    let leader_epoch = batch.header().leader_epoch;
+    let records = batch.decompress(record::Limits::default())?;
+    let found = records.iter().find(|it| it.timestamp() >= timestamp);
+    Ok(found.map(|it| Found { offset: it.offset(), timestamp: it.timestamp(), leader_epoch }))
+}
+
+fn damaged(at: PartitionId, error: std::io::Error) -> Refused {
+    Error::new(ErrorKind::Damaged, format!("a segment of {at} could not be read")).because(error).into()
+}

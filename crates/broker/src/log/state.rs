@@ -1,0 +1,187 @@
+//! All that the log knows, under its one lock: the journal, what its entries make up, and how far that is settled.
+
+use std::{collections::VecDeque, io};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use vltava_core::Rng;
+use vltava_wire::{
+    Encoder, ErrorCode, Uuid,
+    record::{BatchHeader, patch_base_offset, patch_leader_epoch},
+};
+
+use crate::{Error, ErrorKind, ledger::Entry};
+
+use super::{
+    Appended, PartitionId, Position, Refused,
+    contents::{BATCH_PREFIX_BYTES, Contents},
+    entry::{HEADER_BYTES, KIND_BATCH},
+    journal::Journal,
+    producers::Verdict,
+};
+
+pub(super) struct State {
+    pub(super) journal: Journal,
+    pub(super) contents: Contents,
+    pub(super) chance: Rng,
+    /// All before this position is settled.
+    pub(super) settled: u64,
+    /// Batches that are not settled: where the journal was after each, and the offset that it settles.
+    unsettled: VecDeque<(u64, PartitionId, i64)>,
+    /// Where the journal was after the last change to the ledger.
+    pub(super) ledger_position: u64,
+    /// Where the last checkpoint was.
+    pub(super) checkpoint: u64,
+    /// Whether batches stay in memory because the disk has no room for segments.
+    pub(super) disk_is_full: bool,
+    /// Why nothing is written any more.
+    pub(super) closed: Option<Closed>,
+}
+
+/// Why nothing is written any more.
+#[derive(Debug, Clone)]
+pub(super) enum Closed {
+    Stopped,
+    Failed(String),
+}
+
+impl Closed {
+    pub(super) fn error(&self) -> Error {
+        match self {
+            Self::Stopped => Error::new(ErrorKind::Stopped, "the broker was stopped"),
+            Self::Failed(why) => {
+                let advice =
+                    "what was acknowledged can still be read; once the disk is well, restart the broker";
+                Error::new(ErrorKind::Disk, format!("{why}, so nothing is written any more: {advice}"))
+            }
+        }
+    }
+}
+
+impl State {
+    /// What recovery found, all of it settled.
+    pub(super) fn new(journal: Journal, contents: Contents, chance: Rng, checkpoint: u64) -> Self {
+        let position = journal.end().position;
+        Self {
+            journal,
+            contents,
+            chance,
+            settled: position,
+            unsettled: VecDeque::new(),
+            ledger_position: position,
+            checkpoint,
+            disk_is_full: false,
+            closed: None,
+        }
+    }
+
+    /// Appends a batch to its partition.
+    pub(super) fn append(&mut self, at: PartitionId, batch: &[u8]) -> Result<Appended, Refused> {
+        self.check_open()?;
+        let mut header = BatchHeader::parse(batch).map_err(|_| ErrorCode::CorruptMessage)?;
+        let partition = self.contents.partition(at).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        match partition.producers.check(&header) {
+            Verdict::Append => (),
+            Verdict::Refuse(code) => return Err(code.into()),
+            Verdict::Duplicate { base_offset } => {
+                // Its own position is no later than that of the last batch there.
+                return Ok(Appended { base_offset, position: Position(partition.written), duplicate: true });
+            }
+        }
+        header.base_offset = partition.end;
+        header.leader_epoch = partition.leader_epoch;
+        if batch.len() > self.journal.payload_bytes_max() - BATCH_PREFIX_BYTES {
+            return Err(ErrorCode::MessageTooLarge.into());
+        }
+        let (position, batch) = self.write_batch(at, &header, batch)?;
+        self.contents.take_in(at, header, batch, position);
+        self.unsettled.push_back((position, at, header.last_offset() + 1));
+        Ok(Appended { base_offset: header.base_offset, position: Position(position), duplicate: false })
+    }
+
+    fn write_batch(
+        &mut self,
+        at: PartitionId,
+        header: &BatchHeader,
+        batch: &[u8],
+    ) -> Result<(u64, Bytes), Refused> {
+        const START: usize = HEADER_BYTES + BATCH_PREFIX_BYTES;
+        let mut entry = BytesMut::with_capacity(START + batch.len());
+        entry.put_bytes(0, HEADER_BYTES);
+        entry.put_u128(at.topic.0);
+        entry.put_i32(at.partition);
+        entry.put_bytes(0, START - entry.len());
+        entry.put_slice(batch);
+        patch_base_offset(&mut entry[START..], header.base_offset);
+        patch_leader_epoch(&mut entry[START..], header.leader_epoch);
+        let position = self.write(KIND_BATCH, &mut entry)?;
+        Ok((position, entry.freeze().slice(START..)))
+    }
+
+    /// Appends a change to the ledger and makes it.
+    pub(super) fn record(&mut self, entry: &Entry) -> Result<Position, Refused> {
+        self.check_open()?;
+        let mut out = Encoder::default();
+        out.put(&[0; HEADER_BYTES]);
+        entry.encode(&mut out).map_err(|_| ErrorCode::InvalidRequest)?;
+        let mut bytes = Vec::from(out.into_bytes());
+        if bytes.len() > self.journal.payload_bytes_max() {
+            return Err(ErrorCode::InvalidRequest.into());
+        }
+        let position = self.write(entry.kind(), &mut bytes)?;
+        self.contents.apply(entry);
+        self.ledger_position = position;
+        Ok(Position(position))
+    }
+
+    fn write(&mut self, kind: u8, entry: &mut [u8]) -> Result<u64, Refused> {
+        self.journal.append(kind, entry).map_err(|error| self.write_failed("the journal", error).into())
+    }
+
+    /// What a failed write means: a full disk may get room again, anything else is the end of writing.
+    pub(super) fn write_failed(&mut self, what: &str, error: io::Error) -> Error {
+        let place = self.contents.files.disk.path();
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            let message =
+                format!("{what} in {place} could not be written: the disk is full; make room there");
+            return Error::new(ErrorKind::Full, message).because(error);
+        }
+        self.fail(format!("{what} in {place} could not be written: {error}"))
+    }
+
+    /// The end of writing, unless it came before.
+    pub(super) fn fail(&mut self, why: String) -> Error {
+        self.closed.get_or_insert(Closed::Failed(why)).error()
+    }
+
+    fn check_open(&self) -> Result<(), Refused> {
+        match &self.closed {
+            Some(closed) => Err(closed.error().into()),
+            None => Ok(()),
+        }
+    }
+
+    /// All before `position` is settled: high watermarks rise.
+    pub(super) fn settle(&mut self, position: u64) {
+        self.settled = self.settled.max(position);
+        while let Some(&(position, at, offset)) = self.unsettled.front() {
+            if position > self.settled {
+                break;
+            }
+            self.unsettled.pop_front();
+            if let Some(partition) = self.contents.partition(at) {
+                partition.on_settled(offset);
+            }
+        }
+    }
+
+    /// An id that no topic has.
+    pub(super) fn new_topic_id(&mut self) -> Uuid {
+        loop {
+            let id = self.chance.uuid();
+            // Kafka reserves the ids whose first 64 bits are zero.
+            if id.0 >> 64 != 0 && self.contents.ledger.topics.with_id(id).is_none() {
+                return id;
+            }
+        }
+    }
+}
