@@ -66,11 +66,11 @@ impl State {
 }
 
 impl Group {
-    pub(super) fn new(initial_delay: Duration) -> Self {
+    pub(super) fn new(initial_delay: Duration, generation: i32) -> Self {
         Self {
             protocol_type: String::new(),
             protocol: None,
-            generation: 0,
+            generation,
             leader: None,
             state: State::Empty,
             members: BTreeMap::new(),

@@ -37,6 +37,9 @@ pub struct Groups {
     parked: BTreeMap<Token, String>,
     replies: VecDeque<Reply>,
     bytes: usize,
+    /// The highest generation of any group that was forgotten: new ones go on from there, so that no group ever
+    /// has the same generation twice.
+    forgotten_generation: i32,
 }
 
 impl Groups {
@@ -51,6 +54,7 @@ impl Groups {
             parked: BTreeMap::new(),
             replies: VecDeque::new(),
             bytes: 0,
+            forgotten_generation: 0,
         }
     }
 
@@ -65,7 +69,8 @@ impl Groups {
         self.parked.insert(token, group_id.clone());
         let limits = &self.limits;
         let rng = &mut self.rng;
-        let group = self.groups.entry(group_id.clone()).or_insert_with(|| Group::new(delay));
+        let generation = self.forgotten_generation;
+        let group = self.groups.entry(group_id.clone()).or_insert_with(|| Group::new(delay, generation));
         let before = group.bytes();
         group.on_join(now, join, limits, rng);
         self.settle(&group_id, before);
@@ -258,6 +263,7 @@ impl Groups {
         }
         if group.is_forgettable() {
             self.bytes -= group.bytes();
+            self.forgotten_generation = self.forgotten_generation.max(group.generation);
             self.groups.remove(group_id);
         }
     }

@@ -1,0 +1,98 @@
+//! What lies between a member and the broker: connections that are slow, and end.
+
+use super::*;
+
+impl World {
+    pub(super) fn send(&mut self, id: Id, call: CallId, ask: Ask, timeout: Duration) {
+        let open = self.connections.get(&self.hosts[&id].connection).is_some_and(|it| !it.is_cut);
+        let parked =
+            self.connections.get(&self.hosts[&id].connection).is_some_and(|it| it.waits_for.is_some());
+        if !open || (parked && matches!(ask, Ask::Leave(_))) {
+            self.cut(self.hosts[&id].connection);
+            self.connect(id);
+        }
+        let host = self.hosts.get_mut(&id).expect("it sends");
+        let held = host.revoking.is_some_and(|(_, deadline)| self.now < deadline);
+        assert!(
+            !(held && matches!(ask, Ask::Join(_))),
+            "seed {}: joins before its ticket is back",
+            self.seed
+        );
+        let connection = host.connection;
+        host.calls.insert(call, connection);
+        let arrival = self.now + self.delay();
+        let it = self.connections.get_mut(&connection).expect("it is open");
+        it.last_arrival = it.last_arrival.max(arrival);
+        let arrival = it.last_arrival;
+        self.at(arrival, Event::Arrives { connection, call, ask });
+        self.at(self.now + timeout, Event::TimesOut { member: id, call });
+    }
+
+    pub(super) fn connect(&mut self, id: Id) {
+        self.counter += 1;
+        let connection = Connection {
+            member: id,
+            is_cut: false,
+            last_arrival: self.now,
+            last_answer: self.now,
+            waits_for: None,
+            queue: VecDeque::new(),
+        };
+        self.connections.insert(self.counter, connection);
+        self.hosts.get_mut(&id).expect("it connects").connection = self.counter;
+    }
+
+    /// A call ran out of time: its connection is given up, and every call on it.
+    pub(super) fn times_out(&mut self, id: Id, call: CallId) {
+        let Some(host) = self.hosts.get_mut(&id) else { return };
+        let Some(connection) = host.calls.get(&call).copied() else { return };
+        let ended: Vec<CallId> =
+            host.calls.iter().filter(|(_, over)| **over == connection).map(|(call, _)| *call).collect();
+        for call in ended {
+            host.calls.remove(&call);
+            host.member.on_broken(self.now, call);
+        }
+        self.cut(connection);
+        self.drive(id);
+    }
+
+    pub(super) fn noticed(&mut self, connection: u64) {
+        let Some(it) = self.connections.remove(&connection) else { return };
+        if let Some(token) = it.waits_for {
+            self.parked.remove(&token);
+            self.groups.on_gone(self.now, token);
+            self.replies();
+        }
+    }
+
+    pub(super) fn arrives(&mut self, connection: u64, call: CallId, ask: Ask) {
+        let Some(it) = self.connections.get_mut(&connection) else { return };
+        if it.is_cut {
+            return;
+        }
+        if it.waits_for.is_some() {
+            it.queue.push_back((call, ask));
+            return;
+        }
+        self.serve(connection, call, ask);
+        self.replies();
+    }
+
+    pub(super) fn answer(&mut self, connection: u64, call: CallId, answer: Answer) {
+        let arrival = self.now + self.delay();
+        let Some(it) = self.connections.get_mut(&connection) else { return };
+        it.last_answer = it.last_answer.max(arrival);
+        let arrival = it.last_answer;
+        self.at(arrival, Event::Answered { connection, call, answer });
+    }
+
+    pub(super) fn answered(&mut self, connection: u64, call: CallId, answer: Answer) {
+        let Some(it) = self.connections.get(&connection).filter(|it| !it.is_cut) else { return };
+        let id = it.member;
+        let Some(host) = self.hosts.get_mut(&id) else { return };
+        if host.calls.remove(&call).is_some() {
+            host.member.on_answer(self.now, call, answer);
+            self.drive(id);
+        }
+    }
+}
