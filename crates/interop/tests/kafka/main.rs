@@ -1,0 +1,5 @@
+//! Apache Kafka 4.3 itself: its classes judge our bytes, and our client talks to a cluster of three nodes.
+//!
+//! The tests fetch Kafka from Maven Central, once, and start it by `kafka/cluster`; see there for what it needs.
+
+mod judge;
