@@ -21,7 +21,7 @@ const DECODE_FACTOR: usize = 32;
 const DECODE_BYTES_MAX: usize = 64 << 20;
 
 /// Who is at the other end of a connection, and by which address it came in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Peer {
     /// Its address, as DescribeGroups shows it.
     pub(crate) host: String,

@@ -20,4 +20,4 @@ mod server;
 pub use clock::SystemClock;
 pub use config::{Builder, Sync};
 pub use error::{Error, ErrorKind, Result};
-pub use server::Broker;
+pub use server::{Broker, Connector};

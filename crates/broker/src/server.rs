@@ -1,6 +1,11 @@
 //! The broker as its user holds it: starts, listens, hands out connections, stops.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Weak},
+};
 
 use tokio::{
     io::DuplexStream,
@@ -29,7 +34,15 @@ pub struct Broker {
     advertise: Option<Advertised>,
     node: Arc<Node>,
     /// Says stop, and knows when the last task has: each holds a receiver.
-    stop: watch::Sender<bool>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+/// Opens connections in process without keeping the broker from stopping.
+#[derive(Clone)]
+pub struct Connector {
+    peer: Peer,
+    node: Arc<Node>,
+    stop: Weak<watch::Sender<bool>>,
 }
 
 impl Broker {
@@ -61,10 +74,13 @@ impl Broker {
 
     /// Opens a connection in process, served like one over TCP. Call it on a tokio runtime.
     pub fn connect(&self) -> DuplexStream {
-        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        self.connector().open(self.stop.subscribe())
+    }
+
+    /// What opens such connections after the broker was moved or stopped.
+    pub fn connector(&self) -> Connector {
         let peer = Peer { host: "in-process".to_owned(), advertised: self.advertised(None) };
-        tokio::spawn(connection::serve(self.stop.subscribe(), theirs, self.node.clone(), peer));
-        ours
+        Connector { peer, node: self.node.clone(), stop: Arc::downgrade(&self.stop) }
     }
 
     /// The cluster id, as Metadata tells it.
@@ -81,6 +97,26 @@ impl Broker {
 
     fn advertised(&self, local: Option<SocketAddr>) -> Advertised {
         advertised(self.advertise.as_ref(), local.or(self.addresses.first().copied()))
+    }
+}
+
+impl Connector {
+    /// Opens a connection, as [`Broker::connect`] does. A broker that was stopped refuses it.
+    pub fn connect(&self) -> io::Result<DuplexStream> {
+        let stop = self.stop.upgrade().map(|stop| stop.subscribe()).filter(|stop| !*stop.borrow());
+        Ok(self.open(stop.ok_or(io::ErrorKind::ConnectionRefused)?))
+    }
+
+    fn open(&self, stop: watch::Receiver<bool>) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        tokio::spawn(connection::serve(stop, theirs, self.node.clone(), self.peer.clone()));
+        ours
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
     }
 }
 
@@ -104,7 +140,7 @@ pub(crate) async fn start(builder: Builder) -> Result<Broker> {
         listeners.extend(listen(address).await?);
     }
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let stop = watch::Sender::new(false);
+    let stop = Arc::new(watch::Sender::new(false));
     for listener in listeners {
         tokio::spawn(accept(stop.subscribe(), listener, node.clone(), advertise.clone()));
     }
@@ -195,5 +231,20 @@ fn parse_address(address: &str) -> Result<Advertised> {
         "" => Err(wrong()),
         host if bare.is_none() && host.contains(':') => Err(wrong()),
         host => Ok(Advertised { host: host.to_owned(), port }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broker_that_was_stopped_refuses_connections_in_process() {
+        let broker = Broker::in_memory().start().await.expect("it starts");
+        let connector = broker.connector();
+        let open = connector.connect().expect("it runs");
+        broker.shutdown().await.expect("a connector does not keep it from stopping");
+        assert_eq!(connector.connect().expect_err("it stopped").kind(), io::ErrorKind::ConnectionRefused);
+        drop(open);
     }
 }
