@@ -1,1 +1,35 @@
 //! A Kafka client: producer, consumer and admin over sockets.
+//!
+//! [`Client::connect`] is the door. Everything runs on the caller's tokio runtime; time, chance and the network come
+//! in by `Clock`, a seed and [`Dial`], so that the same code runs on a paused clock over pipes.
+
+mod alarm;
+mod client;
+mod clock;
+mod cluster;
+pub mod config;
+mod consumer;
+mod context;
+mod entropy;
+mod error;
+mod metrics;
+mod net;
+mod producer;
+mod task;
+
+pub use client::{Client, ClientBuilder};
+pub use clock::SystemClock;
+pub use config::StartOffset;
+pub use consumer::{
+    AssignmentId, BatchRecords, Commit, Committer, Event, Events, Offset, PartitionStream, RecordBatch,
+    Revocation,
+};
+pub use error::{Error, ErrorKind, Phase, Result};
+pub use metrics::Metrics;
+pub use net::{Address, BoxFuture, Dial, Stream, Tcp, Unresolved};
+pub use producer::{IntoBytes, ProducerRecord, RecordMetadata};
+pub use vltava_core::{Clock, Moment, Timestamp, TopicPartition};
+pub use vltava_wire::{
+    Compression, ErrorCode,
+    record::{Record, RecordRef},
+};

@@ -74,6 +74,11 @@ impl<T> Pipeline<T> {
         correlation_id
     }
 
+    /// The correlation id that the next request will get, for writing it before it is taken.
+    pub fn coming_id(&self) -> i32 {
+        self.next
+    }
+
     /// The correlation id of a request that no answer will come to, as to Produce without acknowledgement.
     pub fn next_id(&mut self) -> i32 {
         let id = self.next;
@@ -209,6 +214,7 @@ mod tests {
     fn a_request_without_an_answer_takes_a_number_and_nothing_else() {
         let mut pipeline = pipeline(&[10]);
         assert_eq!(pipeline.next_id(), 1);
+        assert_eq!(pipeline.coming_id(), 2);
         assert_eq!(pipeline.push(Api::Metadata, 9, Moment(11), 11), 2);
         assert_eq!(pipeline.len(), 2);
     }

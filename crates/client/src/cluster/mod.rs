@@ -1,0 +1,239 @@
+//! What a client knows of its cluster, kept fresh by one task, and how requests find the broker they are meant for.
+
+mod call;
+mod metadata;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use vltava_core::{
+    Moment, Rng, TopicPartition,
+    cluster::{Leader, NodeId, Refresh, Route, Target, Topic, Unroutable, View},
+};
+use vltava_wire::ErrorCode;
+
+use crate::{
+    context::Context,
+    error::{Broker, Error, ErrorKind, Result},
+    net::{Address, Pool},
+    task::Task,
+};
+
+
+
+/// A cluster as one client sees it. Cheap to clone; the task that keeps it fresh ends with the last clone.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    inner: Arc<Inner>,
+    _metadata: Arc<Task>,
+}
+
+struct Inner {
+    context: Arc<Context>,
+    /// For metadata, administration and producing.
+    pool: Pool,
+    bootstrap: Vec<Address>,
+    state: Mutex<State>,
+    /// Wakes the metadata task: something is wanted, or turned out to be stale.
+    wake: Notify,
+    /// Tells all who wait that an answer, or a failure, has come.
+    news: watch::Sender<()>,
+}
+
+struct State {
+    view: View,
+    refresh: Refresh,
+    route: Route,
+    rng: Rng,
+    /// How many wait for a topic that the broker may create.
+    creating: usize,
+    /// Questions in a row that nobody answered, and what came of the latest.
+    unanswered: u32,
+    failure: Option<Error>,
+}
+
+impl Cluster {
+    /// Asks every address once, at most, and then keeps asking who is there.
+    pub(crate) async fn connect(context: Arc<Context>, bootstrap: Vec<Address>) -> Result<Self> {
+        let state = State {
+            view: View::default(),
+            refresh: Refresh::default(),
+            route: Route::default(),
+            rng: context.rng(),
+            creating: 0,
+            unanswered: 0,
+            failure: None,
+        };
+        let inner = Arc::new(Inner {
+            pool: Pool::new(context.clone()),
+            bootstrap,
+            state: Mutex::new(state),
+            wake: Notify::new(),
+            news: watch::Sender::new(()),
+            context,
+        });
+        inner.bootstrap().await?;
+        let task = Task::spawn(metadata::keep_fresh(inner.clone()));
+        Ok(Self { inner, _metadata: Arc::new(task) })
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.inner.context
+    }
+
+    /// The connections for metadata, administration and producing.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    pub(crate) fn cluster_id(&self) -> Option<String> {
+        self.inner.lock().view.cluster_id().map(str::to_owned)
+    }
+
+    /// Every broker there is.
+    pub(crate) fn nodes(&self) -> Vec<NodeId> {
+        self.inner.lock().view.brokers().map(|broker| broker.id).collect()
+    }
+
+    /// Who leads a partition, if that is known.
+    pub(crate) fn leader(&self, partition: &TopicPartition) -> Option<Leader> {
+        self.inner.lock().view.leader(partition)
+    }
+
+    /// Looks at the latest view, under its lock.
+    pub(crate) fn view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        look(&self.inner.lock().view)
+    }
+
+    /// Changes the view by what an answer told by the way.
+    pub(crate) fn learn(&self, change: impl FnOnce(&mut View)) {
+        change(&mut self.inner.lock().view);
+        self.inner.news.send_replace(());
+    }
+
+    /// Completes at every change; taken before looking, no change is missed.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.inner.news.subscribe()
+    }
+
+    /// What is known has proved wrong.
+    pub(crate) fn stale(&self) {
+        self.inner.stale();
+    }
+
+    /// Keeps a topic in the view from now on, until the interest is dropped.
+    pub(crate) fn interest(&self, topic: &Arc<str>) -> Interest {
+        self.inner.lock().refresh.want(topic);
+        self.inner.wake.notify_one();
+        Interest { cluster: self.inner.clone(), topic: topic.clone() }
+    }
+
+    /// The topic once it is known, at `deadline` an error. `create` lets a broker create it that does so by itself.
+    pub(crate) async fn topic(&self, name: &Arc<str>, create: bool, deadline: Moment) -> Result<Topic> {
+        let _interest = self.interest(name);
+        let _creating = create.then(|| Creating::new(&self.inner));
+        let mut news = self.news();
+        loop {
+            news.borrow_and_update();
+            if let Some(known) = self.known_topic(name, create)? {
+                return Ok(known);
+            }
+            if !self.inner.changed(&mut news, deadline).await {
+                return Err(self.unknown_topic(name));
+            }
+        }
+    }
+
+    /// A topic that can be used; none if it is worth waiting for.
+    fn known_topic(&self, name: &Arc<str>, wait: bool) -> Result<Option<Topic>> {
+        let mut state = self.inner.lock();
+        let Some(topic) = state.view.topic(name) else { return Ok(None) };
+        match ErrorCode::from(topic.error_code) {
+            _ if !topic.partitions.is_empty() => Ok(Some(topic.clone())),
+            ErrorCode::UnknownTopicOrPartition if !wait => {
+                drop(state);
+                Err(self.unknown_topic(name))
+            }
+            code if code == ErrorCode::None || code.is_retriable() => {
+                state.refresh.stale();
+                self.inner.wake.notify_one();
+                Ok(None)
+            }
+            code => Err(Error::refused(code).doing(format!("looking for topic {name}"))),
+        }
+    }
+
+    fn unknown_topic(&self, name: &str) -> Error {
+        let state = self.inner.lock();
+        let unanswered = state.failure.clone().filter(|_| state.unanswered > 0);
+        let unknown = Error::new(ErrorKind::UnknownTopic).what(format!("topic {name} is not there"));
+        match unanswered {
+            Some(failure) => failure.doing(format!("looking for topic {name}")),
+            None => unknown.fix("create it, or let the broker do so (auto.create.topics.enable)"),
+        }
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stale(&self) {
+        self.lock().refresh.stale();
+        self.wake.notify_one();
+    }
+
+    /// Waits for news; false if none came by `deadline`.
+    async fn changed(&self, news: &mut watch::Receiver<()>, deadline: Moment) -> bool {
+        tokio::select! {
+            biased;
+            changed = news.changed() => changed.is_ok(),
+            () = self.context.clock.sleep_until(deadline) => false,
+        }
+    }
+
+    /// Where a broker is reached.
+    fn broker(&self, node: NodeId) -> Option<Broker> {
+        let state = self.lock();
+        let known = state.view.broker(node)?;
+        let address = Address { host: known.host.clone(), port: known.port };
+        Some(Broker { node: Some(node.0), address })
+    }
+
+    fn route(&self, target: &Target) -> Result<NodeId, Unroutable> {
+        let state = &mut *self.lock();
+        state.route.to(target, &state.view, &mut state.rng)
+    }
+}
+
+/// Keeps a topic in the view.
+pub(crate) struct Interest {
+    cluster: Arc<Inner>,
+    topic: Arc<str>,
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        let state = &mut *self.cluster.lock();
+        if state.refresh.release(&self.topic) {
+            state.view.forget(&self.topic);
+        }
+    }
+}
+
+/// While it lives, a broker that creates topics by itself may do so.
+struct Creating<'a>(&'a Inner);
+
+impl<'a> Creating<'a> {
+    fn new(cluster: &'a Inner) -> Self {
+        cluster.lock().creating += 1;
+        Self(cluster)
+    }
+}
+
+impl Drop for Creating<'_> {
+    fn drop(&mut self) {
+        self.0.lock().creating -= 1;
+    }
+}

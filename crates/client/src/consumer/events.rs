@@ -1,0 +1,61 @@
+//! The two halves a consumer splits into: events for the one who works, commits from all who are done.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Commit, Event};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The changes of what this member owns, in order.
+#[derive(Debug)]
+pub struct Events(mpsc::Receiver<Result<Event>>);
+
+impl Events {
+    pub(crate) fn new(events: mpsc::Receiver<Result<Event>>) -> Self {
+        Self(events)
+    }
+
+    /// The next change; none once the member has left its group. After an error nothing more comes. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Option<Event>> {
+        self.0.recv().await.transpose()
+    }
+}
+
+/// Commits offsets for a member. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Committer(mpsc::Sender<Order>);
+
+/// What a committer asks of the member's driver.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Commit these; several orders are merged into one request.
+    Commit { commits: Vec<Commit>, done: oneshot::Sender<Result<()>> },
+    /// Leave the group once what was ordered before is committed, at the latest after `within`.
+    Leave { within: Duration, done: oneshot::Sender<Result<()>> },
+}
+
+impl Committer {
+    pub(crate) fn new(orders: mpsc::Sender<Order>) -> Self {
+        Self(orders)
+    }
+
+    /// Commits offsets, and waits until the group's coordinator has them. What others commit meanwhile goes along.
+    /// Refused with [`ErrorKind::Retired`] if an assignment among them has ended, in which case nothing of it was
+    /// committed. Dropping the future does not take the commit back.
+    pub async fn commit(&self, commits: Vec<Commit>) -> Result<()> {
+        self.order(|done| Order::Commit { commits, done }).await
+    }
+
+    /// Leaves the group: what was handed over before is committed first. Gives up waiting after `within`.
+    pub async fn leave(&self, within: Duration) -> Result<()> {
+        self.order(|done| Order::Leave { within, done }).await
+    }
+
+    async fn order(&self, order: impl FnOnce(oneshot::Sender<Result<()>>) -> Order) -> Result<()> {
+        let closed = || Error::new(ErrorKind::Closed).what("the member has left its group");
+        let (done, answered) = oneshot::channel();
+        self.0.send(order(done)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+}

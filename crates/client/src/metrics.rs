@@ -1,0 +1,63 @@
+//! What a client counts.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a client has counted since it was built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Records that brokers have acknowledged.
+    pub records_produced: u64,
+    /// Bytes of the batches that brokers have acknowledged, compressed.
+    pub bytes_produced: u64,
+    /// Records handed to the user.
+    pub records_consumed: u64,
+    /// Bytes of the batches that were fetched, compressed.
+    pub bytes_fetched: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests that had no answer, or one that refuses them.
+    pub errors: u64,
+    /// Connections opened.
+    pub connections: u64,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Where the counting is done.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) records_produced: Counter,
+    pub(crate) bytes_produced: Counter,
+    pub(crate) records_consumed: Counter,
+    pub(crate) bytes_fetched: Counter,
+    pub(crate) requests: Counter,
+    pub(crate) errors: Counter,
+    pub(crate) connections: Counter,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> Metrics {
+        Metrics {
+            records_produced: self.records_produced.read(),
+            bytes_produced: self.bytes_produced.read(),
+            records_consumed: self.records_consumed.read(),
+            bytes_fetched: self.bytes_fetched.read(),
+            requests: self.requests.read(),
+            errors: self.errors.read(),
+            connections: self.connections.read(),
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! One connection: a task that owns the socket both ways. Requests go out as they come, answers find whoever waits,
+//! and when the connection breaks, or an answer is overdue, all who wait are told.
+
+use std::{io, marker::PhantomData, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{
+    io::{ReadHalf, WriteHalf},
+    sync::{mpsc, oneshot},
+};
+use tracing::debug;
+use vltava_core::session::{Cut, Fate, Pipeline, Versions};
+use vltava_wire::{Api, EncodeError, Encoder, Request, frame};
+
+use super::{
+    Stream,
+    frames::{Reader, Writer},
+    greet,
+};
+use crate::{
+    alarm::Alarm,
+    context::Context,
+    error::{Broker, Error, ErrorKind, Result},
+};
+
+/// Requests are taken over for writing while less than this waits to be written.
+const WRITE_AHEAD_BYTES: usize = 256 << 10;
+
+/// What decoding an answer may allocate, besides the bytes of its frame.
+const DECODE_BYTES_MAX: usize = 64 << 20;
+
+/// A handle to a connection; the last one to go closes it once every answer has come.
+#[derive(Clone)]
+pub(crate) struct Link {
+    orders: mpsc::UnboundedSender<Order>,
+    context: Arc<Context>,
+    broker: Arc<Broker>,
+    versions: Arc<Versions>,
+}
+
+/// A request on its way to the task.
+struct Order {
+    api: Api,
+    version: i16,
+    patience: Duration,
+    encode: Box<dyn FnOnce(i32) -> Result<Encoder, EncodeError> + Send>,
+    reply: oneshot::Sender<Result<Bytes>>,
+}
+
+/// The answer to a request that is under way. Dropping it takes the request back only if it was not yet written.
+pub(crate) struct Answer<R> {
+    reply: oneshot::Receiver<Result<Bytes>>,
+    version: i16,
+    broker: Arc<Broker>,
+    context: Arc<Context>,
+    request: PhantomData<fn() -> R>,
+}
+
+impl Link {
+    /// Opens a connection and agrees on versions, both within the connect timeout.
+    pub(crate) async fn open(context: &Arc<Context>, broker: &Broker) -> Result<Self> {
+        let by = context.now() + context.connection.connect_timeout;
+        let opened = tokio::select! {
+            biased;
+            opened = greet::open(context, broker) => opened,
+            () = context.clock.sleep_until(by) => {
+                let what = format!("no answer within {:?}", context.connection.connect_timeout);
+                Err(Error::new(ErrorKind::TimedOut).what(what))
+            }
+        };
+        let greet::Opened { stream, reader, versions } = opened.map_err(|error| error.with(broker))?;
+        context.counters.connections.add(1);
+        debug!(%broker, "connected");
+        let broker = Arc::new(broker.clone());
+        let (orders, taken) = mpsc::unbounded_channel();
+        tokio::spawn(Socket::new(stream, reader, context.clone(), broker.clone()).run(taken));
+        Ok(Self { orders, context: context.clone(), broker, versions: Arc::new(versions) })
+    }
+
+    /// Whether the connection is of use: one that broke stays broken.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.orders.is_closed()
+    }
+
+    /// The broker at the other end.
+    pub(crate) fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// The version in which an API is used on this connection.
+    pub(crate) fn version(&self, api: Api) -> Result<i16> {
+        self.versions.of(api).map_err(|none| {
+            Error::new(ErrorKind::Unsupported).what(none.to_string()).because(none).with(&self.broker)
+        })
+    }
+
+    /// Sends a request behind all that were sent before. If it is not answered within `patience`, the connection is
+    /// given up.
+    pub(crate) fn send<R: Request>(
+        &self,
+        build: impl FnOnce(i16) -> R,
+        patience: Duration,
+    ) -> Result<Answer<R>> {
+        let version = self.version(R::API)?;
+        let request = build(version);
+        let client_id = self.context.clone();
+        let encode = Box::new(move |correlation_id| {
+            let client_id = client_id.connection.client_id.as_str();
+            frame::request(version, correlation_id, Some(client_id), &request)
+        });
+        let (reply, answered) = oneshot::channel();
+        self.context.counters.requests.add(1);
+        // A link that broke drops the order, and with it the sender: the answer says so.
+        let _ = self.orders.send(Order { api: R::API, version, patience, encode, reply });
+        let (broker, context) = (self.broker.clone(), self.context.clone());
+        Ok(Answer { reply: answered, version, broker, context, request: PhantomData })
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(crate) async fn call<R: Request>(
+        &self,
+        build: impl FnOnce(i16) -> R,
+        patience: Duration,
+    ) -> Result<R::Response> {
+        self.send(build, patience)?.wait().await
+    }
+}
+
+impl<R: Request> Answer<R> {
+    /// The version of request and answer.
+    pub(crate) fn version(&self) -> i16 {
+        self.version
+    }
+
+    pub(crate) async fn wait(self) -> Result<R::Response> {
+        let frame = match self.reply.await {
+            Ok(frame) => frame,
+            Err(_) => Err(Error::new(ErrorKind::Disconnected)),
+        };
+        let decoded = frame.and_then(|frame| {
+            let decoded = frame::response_body::<R>(frame, self.version, DECODE_BYTES_MAX);
+            decoded.map_err(|error| {
+                let what = format!("the answer to {:?} version {} makes no sense", R::API, self.version);
+                Error::new(ErrorKind::Malformed).what(what).because(error).written_perhaps(true)
+            })
+        });
+        decoded.map_err(|error| {
+            self.context.counters.errors.add(1);
+            error.with(&self.broker)
+        })
+    }
+}
+
+/// The task's side.
+struct Socket {
+    read: ReadHalf<Box<dyn Stream>>,
+    write: WriteHalf<Box<dyn Stream>>,
+    reader: Reader,
+    writer: Writer,
+    pipeline: Pipeline<oneshot::Sender<Result<Bytes>>>,
+    alarm: Alarm,
+    context: Arc<Context>,
+    broker: Arc<Broker>,
+}
+
+/// What the task woke up for.
+enum Event {
+    Frame(io::Result<Option<Bytes>>),
+    Written(io::Result<usize>),
+    Order(Option<Order>),
+    Alarm,
+}
+
+impl Socket {
+    fn new(stream: Box<dyn Stream>, reader: Reader, context: Arc<Context>, broker: Arc<Broker>) -> Self {
+        let (read, write) = tokio::io::split(stream);
+        let alarm = Alarm::new(context.clock.clone());
+        let (writer, pipeline) = (Writer::default(), Pipeline::default());
+        Self { read, write, reader, writer, pipeline, alarm, context, broker }
+    }
+
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let end = loop {
+            match self.event(&mut orders).await {
+                Event::Order(Some(order)) => self.take(order),
+                Event::Order(None) => break Error::new(ErrorKind::Closed),
+                Event::Written(Ok(_)) => (),
+                Event::Written(Err(error)) => break self.broken(error),
+                Event::Frame(Ok(Some(frame))) => {
+                    if let Err(error) = self.answer(frame) {
+                        break error;
+                    }
+                }
+                Event::Frame(Ok(None)) => {
+                    break Error::new(ErrorKind::Disconnected).what("the broker closed the connection");
+                }
+                Event::Frame(Err(error)) => break self.broken(error),
+                Event::Alarm => {
+                    if let Some(error) = self.overdue() {
+                        break error;
+                    }
+                }
+            }
+        };
+        orders.close();
+        self.tell(&end);
+        while let Ok(order) = orders.try_recv() {
+            let _ = order.reply.send(Err(end.clone()));
+        }
+    }
+
+    async fn event(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Event {
+        let deadline = self.pipeline.deadline();
+        // Once all handles are gone, the answers that are due are still waited for.
+        let listening =
+            self.writer.len() < WRITE_AHEAD_BYTES && (!orders.is_closed() || self.pipeline.is_empty());
+        tokio::select! {
+            biased;
+            frame = self.reader.next(&mut self.read) => Event::Frame(frame),
+            order = orders.recv(), if listening => Event::Order(order),
+            written = self.writer.write(&mut self.write), if !self.writer.is_idle() => Event::Written(written),
+            () = self.alarm.wait(deadline) => Event::Alarm,
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        if order.reply.is_closed() {
+            return;
+        }
+        match (order.encode)(self.pipeline.coming_id()) {
+            Ok(encoder) => {
+                let deadline = self.context.now() + order.patience;
+                let id = self.pipeline.push(order.api, order.version, deadline, order.reply);
+                self.pipeline.on_write(id);
+                self.writer.push(encoder.into_segments());
+            }
+            Err(error) => {
+                let what = format!("{:?} version {} cannot say this", order.api, order.version);
+                let error = Error::new(ErrorKind::Unsupported).what(what).because(error);
+                let _ = order.reply.send(Err(error));
+            }
+        }
+    }
+
+    fn answer(&mut self, frame: Bytes) -> Result<()> {
+        let malformed = |what: String| Error::new(ErrorKind::Malformed).what(what);
+        let id =
+            frame::correlation_id(&frame).ok_or_else(|| malformed("an answer is cut short".to_owned()))?;
+        let sent = self.pipeline.on_answer(id).map_err(|error| malformed(error.to_string()))?;
+        let _ = sent.tag.send(Ok(frame));
+        Ok(())
+    }
+
+    fn overdue(&self) -> Option<Error> {
+        let late = self.pipeline.overdue(self.context.now())?;
+        let what = format!("no answer to {:?} in time, so the connection is given up", late.api);
+        Some(Error::new(ErrorKind::TimedOut).what(what))
+    }
+
+    fn broken(&self, error: io::Error) -> Error {
+        let kind = match error.kind() {
+            io::ErrorKind::InvalidData => ErrorKind::Malformed,
+            _ => ErrorKind::Disconnected,
+        };
+        Error::new(kind).what(format!("the connection broke: {error}")).because(error)
+    }
+
+    /// Tells all who wait what became of their requests.
+    fn tell(&mut self, end: &Error) {
+        let waiting = self.pipeline.cut();
+        if !waiting.is_empty() {
+            debug!(broker = %self.broker, waiting = waiting.len(), %end, "connection lost");
+        }
+        for Cut { fate, tag } in waiting {
+            let _ = tag.send(Err(end.clone().written_perhaps(fate == Fate::Unknown)));
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Connections: how one is opened, what goes over it, and which are kept.
+//!
+//! A link is one task that owns one socket, both ways. Which broker to ask, and whether to ask again, is decided
+//! above.
+
+mod address;
+mod dial;
+mod frames;
+mod greet;
+mod link;
+mod pool;
+
+pub use address::Address;
+pub use dial::{BoxFuture, Dial, Stream, Tcp, Unresolved};
+pub(crate) use link::{Answer, Link};
+pub(crate) use pool::Pool;

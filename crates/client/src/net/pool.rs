@@ -1,0 +1,91 @@
+//! The connections of one owner, one a broker: opened when first needed, and again after they broke, with growing
+//! pauses while that fails.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::MutexGuard;
+use vltava_core::{Moment, Rng};
+
+use super::{Address, Link};
+use crate::{
+    context::Context,
+    error::{Broker, Error, ErrorKind, Result},
+};
+
+/// Connections by address. Each owner has its own, so that a long poll of one does not hold up another's requests.
+pub(crate) struct Pool {
+    context: Arc<Context>,
+    slots: Mutex<BTreeMap<Address, Arc<Slot>>>,
+    rng: Mutex<Rng>,
+}
+
+/// One broker's connection. It is locked while it is opened, so that all who want it wait for one attempt.
+type Slot = tokio::sync::Mutex<State>;
+
+#[derive(Default)]
+struct State {
+    link: Option<Link>,
+    /// Attempts in a row that failed, when the latest did, and by what.
+    failures: u32,
+    failed: Option<(Moment, Error)>,
+    not_before: Moment,
+}
+
+impl Pool {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        let rng = Mutex::new(context.rng());
+        Self { context, slots: Mutex::default(), rng }
+    }
+
+    /// The open connection to a broker, or a new one. Those who wait for an attempt share its outcome.
+    pub(crate) async fn link(&self, broker: &Broker, deadline: Moment) -> Result<Link> {
+        let asked = self.context.now();
+        let slot = self.slot(&broker.address);
+        let mut state = self.turn(&slot, broker, deadline).await?;
+        if let Some(link) = state.link.as_ref().filter(|link| link.is_open()) {
+            return Ok(link.clone());
+        }
+        match &state.failed {
+            Some((at, failure)) if *at >= asked || state.not_before >= deadline => {
+                return Err(failure.clone());
+            }
+            _ => (),
+        }
+        self.context.clock.sleep_until(state.not_before).await;
+        let opened = Link::open(&self.context, broker).await;
+        self.settle(&mut state, opened)
+    }
+
+    async fn turn<'a>(&self, slot: &'a Slot, broker: &Broker, by: Moment) -> Result<MutexGuard<'a, State>> {
+        tokio::select! {
+            biased;
+            state = slot.lock() => Ok(state),
+            () = self.context.clock.sleep_until(by) => {
+                Err(Error::new(ErrorKind::TimedOut).with(broker).what("not connected in time"))
+            }
+        }
+    }
+
+    fn settle(&self, state: &mut State, opened: Result<Link>) -> Result<Link> {
+        match &opened {
+            Ok(link) => *state = State { link: Some(link.clone()), ..State::default() },
+            Err(failure) => {
+                let now = self.context.now();
+                let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+                state.failures = state.failures.saturating_add(1);
+                state.not_before = now + self.context.connection.backoff.after(state.failures, &mut rng);
+                state.failed = Some((now, failure.clone()));
+                state.link = None;
+            }
+        }
+        opened
+    }
+
+    fn slot(&self, address: &Address) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(address.clone()).or_default().clone()
+    }
+}
