@@ -3,6 +3,7 @@
 //! [`Client::connect`] is the door. Everything runs on the caller's tokio runtime; time, chance and the network come
 //! in by `Clock`, a seed and [`Dial`], so that the same code runs on a paused clock over pipes.
 
+mod admin;
 mod alarm;
 mod client;
 mod clock;
@@ -17,6 +18,10 @@ mod net;
 mod producer;
 mod task;
 
+pub use admin::{
+    Admin, CommittedOffset, GroupDescription, GroupListing, GroupMember, NewTopic, PartitionDescription,
+    TopicDescription,
+};
 pub use client::{Client, ClientBuilder};
 pub use clock::SystemClock;
 pub use config::StartOffset;
@@ -30,6 +35,6 @@ pub use net::{Address, BoxFuture, Dial, Stream, Tcp, Unresolved};
 pub use producer::{IntoBytes, ProducerRecord, RecordMetadata};
 pub use vltava_core::{Clock, Moment, Timestamp, TopicPartition};
 pub use vltava_wire::{
-    Compression, ErrorCode,
+    Compression, ErrorCode, Uuid,
     record::{Record, RecordRef},
 };

@@ -2,6 +2,7 @@
 
 mod call;
 mod metadata;
+mod offsets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,14 +13,15 @@ use vltava_core::{
 };
 use vltava_wire::ErrorCode;
 
+pub(crate) use call::Attempt;
+pub(crate) use offsets::Place;
+
 use crate::{
     context::Context,
     error::{Broker, Error, ErrorKind, Result},
     net::{Address, Pool},
     task::Task,
 };
-
-
 
 /// A cluster as one client sees it. Cheap to clone; the task that keeps it fresh ends with the last clone.
 #[derive(Clone)]

@@ -89,7 +89,7 @@ impl Link {
 
     /// The version in which an API is used on this connection.
     pub(crate) fn version(&self, api: Api) -> Result<i16> {
-        self.versions.of(api).map_err(|none| {
+        self.versions.of(api).map(|highest| highest.min(ceiling(api))).map_err(|none| {
             Error::new(ErrorKind::Unsupported).what(none.to_string()).because(none).with(&self.broker)
         })
     }
@@ -123,6 +123,15 @@ impl Link {
         patience: Duration,
     ) -> Result<R::Response> {
         self.send(build, patience)?.wait().await
+    }
+}
+
+/// The highest version that is used of an API. Above these, committed offsets name topics by id alone, also those
+/// that were deleted since.
+fn ceiling(api: Api) -> i16 {
+    match api {
+        Api::OffsetCommit | Api::OffsetFetch => 9,
+        _ => i16::MAX,
     }
 }
 

@@ -1,0 +1,24 @@
+//! Administration: topics, groups, offsets. Calls are retried until the call timeout where that may help.
+
+mod groups;
+mod offsets;
+mod topics;
+
+pub use groups::{GroupDescription, GroupListing, GroupMember};
+pub use offsets::CommittedOffset;
+pub use topics::{NewTopic, PartitionDescription, TopicDescription};
+
+use crate::Client;
+
+/// Administration of a cluster.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    client: Client,
+}
+
+impl Client {
+    /// Administration of the cluster.
+    pub fn admin(&self) -> Admin {
+        Admin { client: self.clone() }
+    }
+}
