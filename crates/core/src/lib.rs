@@ -6,6 +6,7 @@
 mod backoff;
 pub mod cluster;
 pub mod group;
+pub mod produce;
 mod rng;
 pub mod session;
 mod time;

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use vltava_wire::{
-    Uuid,
+    ErrorCode, Uuid,
     messages::{MetadataResponse, MetadataResponsePartition, MetadataResponseTopic},
 };
 
@@ -37,7 +37,7 @@ pub struct Topic {
     pub is_internal: bool,
     /// What the latest answer said of the topic as a whole. What was known before an error is kept: a topic that
     /// is unknown to one broker for a moment is not gone.
-    pub error_code: i16,
+    pub error: ErrorCode,
     /// By number, from 0.
     pub partitions: Vec<Partition>,
 }
@@ -189,7 +189,7 @@ impl View {
         let name: Arc<str> = name.into();
         if answer.error_code != 0 && answer.partitions.is_empty() {
             let known = self.topics.entry(name).or_insert_with(Topic::unseen);
-            known.error_code = answer.error_code;
+            known.error = answer.error_code.into();
             return;
         }
         let known = self.topics.remove(&name).unwrap_or_else(Topic::unseen);
@@ -200,7 +200,7 @@ impl View {
         let topic = Topic {
             id: if answer.topic_id == Uuid::ZERO { known.id } else { answer.topic_id },
             is_internal: answer.is_internal,
-            error_code: answer.error_code,
+            error: answer.error_code.into(),
             partitions: merged(before, answer.partitions),
         };
         if topic.id != Uuid::ZERO {
@@ -212,7 +212,7 @@ impl View {
 
 impl Topic {
     fn unseen() -> Self {
-        Self { id: Uuid::ZERO, is_internal: false, error_code: 0, partitions: Vec::new() }
+        Self { id: Uuid::ZERO, is_internal: false, error: ErrorCode::None, partitions: Vec::new() }
     }
 }
 
@@ -273,9 +273,9 @@ mod tests {
         MetadataResponse { brokers: vec![broker(1), broker(2)], topics: vec![topic], ..Default::default() }
     }
 
-    fn failed(error_code: i16) -> MetadataResponse {
+    fn failed(error: ErrorCode) -> MetadataResponse {
         let mut answer = answer(0, &[]);
-        answer.topics[0].error_code = error_code;
+        answer.topics[0].error_code = error.code();
         answer
     }
 
@@ -330,9 +330,9 @@ mod tests {
 
     #[test]
     fn a_topic_that_is_unknown_for_a_moment_keeps_what_was_known() {
-        let view = view([answer(7, &[(1, 5)]), failed(3)]);
+        let view = view([answer(7, &[(1, 5)]), failed(ErrorCode::UnknownTopicOrPartition)]);
         assert_eq!(leader_of(&view, 0), Some((1, 5)));
-        assert_eq!(view.topic("orders").map(|it| it.error_code), Some(3));
+        assert_eq!(view.topic("orders").map(|it| it.error), Some(ErrorCode::UnknownTopicOrPartition));
         assert_eq!(view.name(Uuid(7)).map(|it| &**it), Some("orders"));
     }
 

@@ -7,12 +7,9 @@
 use std::ops::RangeInclusive;
 
 use vltava_wire::{
-    Api,
+    Api, ErrorCode,
     messages::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse},
 };
-
-const UNSUPPORTED_VERSION: i16 = 35;
-const INVALID_REQUEST: i16 = 42;
 
 /// The first version of ApiVersions in which a client introduces itself.
 const INTRODUCED_SINCE: i16 = 3;
@@ -30,7 +27,7 @@ pub fn advertised(api: Api) -> RangeInclusive<i16> {
 pub fn answer(served: &[Api], version: i16, request: &ApiVersionsRequest) -> ApiVersionsResponse {
     let introduced = [&request.client_software_name, &request.client_software_version];
     if version >= INTRODUCED_SINCE && !introduced.into_iter().all(|it| is_software_name(it)) {
-        return ApiVersionsResponse { error_code: INVALID_REQUEST, ..Default::default() };
+        return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
     }
     ApiVersionsResponse { api_keys: list(served), ..Default::default() }
 }
@@ -38,7 +35,11 @@ pub fn answer(served: &[Api], version: i16, request: &ApiVersionsRequest) -> Api
 /// The answer to a question in a version from the future. It is to be written in version 0, which every client
 /// reads, and has the list, so that the client can choose another (KIP-511).
 pub fn from_the_future(served: &[Api]) -> ApiVersionsResponse {
-    ApiVersionsResponse { error_code: UNSUPPORTED_VERSION, api_keys: list(served), ..Default::default() }
+    ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion.code(),
+        api_keys: list(served),
+        ..Default::default()
+    }
 }
 
 fn list(served: &[Api]) -> Vec<ApiVersion> {
@@ -83,7 +84,7 @@ mod tests {
     fn a_client_introduces_itself_by_a_name_that_can_be_shown() {
         assert_eq!(introduced("apache-kafka-java", "4.3.0"), 0);
         for (name, version) in [("", "1"), ("vltava", ""), ("-vltava", "1"), ("vltava", "1."), ("a b", "1")] {
-            assert_eq!(introduced(name, version), INVALID_REQUEST, "{name:?} {version:?}");
+            assert_eq!(introduced(name, version), ErrorCode::InvalidRequest.code(), "{name:?} {version:?}");
         }
     }
 

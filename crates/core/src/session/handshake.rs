@@ -7,16 +7,13 @@ use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use vltava_wire::{
-    Api, DecodeError,
+    Api, DecodeError, ErrorCode,
     frame::response_body,
     messages::{ApiVersionsRequest, ApiVersionsResponse},
 };
 
 /// Allocated at most for an answer: it has two numbers for each of some hundred APIs.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
-
-const NONE: i16 = 0;
-const UNSUPPORTED_VERSION: i16 = 35;
 
 /// The client's end of the first exchange.
 #[derive(Debug)]
@@ -62,8 +59,8 @@ pub struct NoCommonVersion {
 pub enum HandshakeError {
     /// The answer is not one: perhaps the other end is no Kafka broker, or expects TLS.
     Unreadable(DecodeError),
-    /// The broker refuses, with this error code.
-    Refused(i16),
+    /// The broker refuses.
+    Refused(ErrorCode),
     /// The broker refused every version of the question.
     NoVersion,
 }
@@ -96,18 +93,18 @@ impl Handshake {
     /// Takes the answer, a frame without its length. None means that `poll` has another question.
     pub fn on_answer(&mut self, frame: Bytes) -> Result<Option<Versions>, HandshakeError> {
         // The error comes first in every version, behind a header that is four bytes long in every version.
-        let refused = frame.get(4..6) == Some(&UNSUPPORTED_VERSION.to_be_bytes());
+        let refused = frame.get(4..6) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes());
         let version = if refused { 0 } else { self.version };
         let answer = response_body::<ApiVersionsRequest>(frame, version, ANSWER_BYTES_MAX)
             .map_err(HandshakeError::Unreadable)?;
-        match answer.error_code {
-            NONE => Ok(Some(Versions::from(answer))),
-            UNSUPPORTED_VERSION if self.state == State::Asked && self.version > 0 => {
+        match answer.error_code.into() {
+            ErrorCode::None => Ok(Some(Versions::from(answer))),
+            ErrorCode::UnsupportedVersion if self.state == State::Asked && self.version > 0 => {
                 self.version = Versions::from(answer).highest(Api::ApiVersions).unwrap_or(0);
                 self.state = State::ToAskAgain;
                 Ok(None)
             }
-            UNSUPPORTED_VERSION => Err(HandshakeError::NoVersion),
+            ErrorCode::UnsupportedVersion => Err(HandshakeError::NoVersion),
             code => Err(HandshakeError::Refused(code)),
         }
     }
@@ -170,7 +167,7 @@ impl fmt::Display for HandshakeError {
             Self::Unreadable(_) => {
                 write!(f, "the answer to ApiVersions makes no sense: is this a Kafka broker?")
             }
-            Self::Refused(code) => write!(f, "the broker refused ApiVersions with error {code}"),
+            Self::Refused(code) => write!(f, "the broker refused ApiVersions with {code}"),
             Self::NoVersion => write!(f, "the broker refused every version of ApiVersions"),
         }
     }
@@ -228,7 +225,7 @@ mod tests {
         let mut handshake = Handshake::new("vltava", "0.1.0");
         assert_eq!(handshake.poll().map(|it| it.0), Some(4));
         let refusal = ApiVersionsResponse {
-            error_code: UNSUPPORTED_VERSION,
+            error_code: ErrorCode::UnsupportedVersion.code(),
             api_keys: list(&[(Api::ApiVersions, 0, 2)]),
             ..Default::default()
         };
@@ -243,7 +240,8 @@ mod tests {
     fn a_broker_that_refuses_without_a_list_is_asked_in_version_zero() {
         let mut handshake = Handshake::new("vltava", "0.1.0");
         handshake.poll();
-        let refusal = ApiVersionsResponse { error_code: UNSUPPORTED_VERSION, ..Default::default() };
+        let refusal =
+            ApiVersionsResponse { error_code: ErrorCode::UnsupportedVersion.code(), ..Default::default() };
         assert!(handshake.on_answer(frame(0, &refusal)).expect("it is readable").is_none());
         assert_eq!(handshake.poll().map(|it| it.0), Some(0));
         let again = handshake.on_answer(frame(0, &refusal));
@@ -276,7 +274,7 @@ mod tests {
         for (name, expected) in cases {
             assert_eq!(accepted(name), expected);
             let (version, request) = Handshake::new(name, name).poll().expect("there is a first question");
-            assert_eq!(greeting::answer(Api::ALL, version, &request).error_code, NONE);
+            assert_eq!(greeting::answer(Api::ALL, version, &request).error_code, 0);
         }
     }
 
