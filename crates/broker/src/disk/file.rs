@@ -214,3 +214,41 @@ fn serve(queue: &Mutex<mpsc::Receiver<Job>>, load: &Mutex<Load>) {
         load.lock().expect("no thread panics with this lock").jobs -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_written_read_filled_and_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Folder::open(folder.path()).unwrap();
+        let file = disk.create("a").unwrap();
+        file.write_at(2, b"one").unwrap();
+        file.fill(FILL_BYTES as u64 + 10).await.unwrap();
+        file.sync().await.unwrap();
+        disk.sync().await.unwrap();
+        assert_eq!(file.length().unwrap(), FILL_BYTES as u64 + 10);
+        let mut bytes = [7; 8];
+        assert_eq!(file.read_at(0, &mut bytes).unwrap(), 8);
+        assert_eq!(&bytes, b"\0\0one\0\0\0");
+        assert_eq!(file.read_at(FILL_BYTES as u64 + 8, &mut bytes).unwrap(), 2);
+        disk.rename("a", "b").unwrap();
+        assert_eq!(disk.list().unwrap(), [("b".to_owned(), FILL_BYTES as u64 + 10)]);
+        assert_eq!(disk.open("a").err().unwrap().kind(), io::ErrorKind::NotFound);
+        disk.remove("b").unwrap();
+        assert!(disk.list().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn more_syncs_than_threads_all_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Folder::open(folder.path()).unwrap();
+        let file = disk.create("a").unwrap();
+        let syncs: Vec<_> = (0..20).map(|_| file.sync()).collect();
+        assert_eq!(disk.threads.load.lock().unwrap().threads, THREADS_MAX);
+        for sync in syncs {
+            sync.await.unwrap();
+        }
+    }
+}

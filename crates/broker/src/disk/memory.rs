@@ -237,3 +237,115 @@ impl Drop for MemoryLock {
         self.0.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn write(file: &Arc<dyn File>, offset: u64, bytes: &[u8], synced: bool) {
+        file.write_at(offset, bytes).unwrap();
+        if synced {
+            file.sync().await.unwrap();
+        }
+    }
+
+    fn contents(disk: &Memory, name: &str) -> Option<Vec<u8>> {
+        let file = disk.open(name).ok()?;
+        let mut bytes = vec![0; file.length().unwrap() as usize];
+        assert_eq!(file.read_at(0, &mut bytes).unwrap(), bytes.len());
+        Some(bytes)
+    }
+
+    #[tokio::test]
+    async fn what_was_synced_survives_and_of_the_rest_any_part_may() {
+        let disk = Memory::unreliable();
+        let file = disk.create("a").unwrap();
+        disk.sync().await.unwrap();
+        write(&file, 0, &[1; 2000], true).await;
+        write(&file, 1000, &[2; 2000], false).await;
+        let mut lengths = std::collections::BTreeSet::new();
+        let (mut lost, mut kept, mut torn) = (0, 0, 0);
+        for seed in 0..200 {
+            let after = contents(&disk.after_power_loss(&mut Rng::new(seed)), "a").unwrap();
+            assert_eq!(after[..1000], [1; 1000], "seed {seed}");
+            match after[1000..].iter().filter(|byte| **byte == 2).count() {
+                0 => lost += 1,
+                2000 => kept += 1,
+                _ => torn += 1,
+            }
+            lengths.insert(after.len());
+        }
+        assert!(
+            lost > 10 && kept > 10 && torn > 10 && lengths.len() > 10,
+            "{lost} {kept} {torn} {lengths:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_lasts_once_the_folder_is_synced() {
+        let disk = Memory::unreliable();
+        let file = disk.create("a").unwrap();
+        write(&file, 0, b"one", true).await;
+        let found: Vec<_> = (0..50)
+            .map(|seed| contents(&disk.after_power_loss(&mut Rng::new(seed)), "a").is_some())
+            .collect();
+        assert!(found.contains(&true) && found.contains(&false));
+        disk.sync().await.unwrap();
+        disk.rename("a", "b").unwrap();
+        for seed in 0..50 {
+            let after = disk.after_power_loss(&mut Rng::new(seed));
+            let names: Vec<_> = after.list().unwrap().into_iter().map(|(name, _)| name).collect();
+            assert!(names == ["a"] || names == ["b"], "{names:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_trace_holds_the_disk_after_each_operation() {
+        let disk = Memory::traced();
+        let file = disk.create("a").unwrap();
+        disk.sync().await.unwrap();
+        write(&file, 0, b"one", true).await;
+        write(&file, 3, b"two", true).await;
+        assert_eq!(disk.operations(), 6);
+        let after = |operations| contents(&disk.cut_after(operations, &mut Rng::new(1)), "a");
+        assert_eq!(after(0), None);
+        assert_eq!(after(2).as_deref(), Some(&b""[..]));
+        assert_eq!(after(4).as_deref(), Some(&b"one"[..]));
+        assert_eq!(after(6).as_deref(), Some(&b"onetwo"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_sync_covers_what_was_written_before_it_began() {
+        let disk = Memory::unreliable();
+        let file = disk.create("a").unwrap();
+        disk.sync().await.unwrap();
+        file.write_at(0, b"before").unwrap();
+        let sync = file.sync();
+        file.write_at(6, b"after").unwrap();
+        sync.await.unwrap();
+        let lost = |seed| contents(&disk.after_power_loss(&mut Rng::new(seed)), "a").unwrap() == b"before";
+        assert!((0..50).any(lost));
+    }
+
+    #[tokio::test]
+    async fn syncs_fail_and_space_ends_on_demand() {
+        let disk = Memory::unreliable();
+        let file = disk.create("a").unwrap();
+        disk.fail_syncs(1);
+        assert!(file.sync().await.is_err());
+        file.sync().await.unwrap();
+        disk.limit_space(Some(4));
+        assert_eq!(file.write_at(0, b"12345").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        file.write_at(0, b"1234").unwrap();
+        file.write_at(1, b"567").unwrap();
+    }
+
+    #[test]
+    fn a_lock_is_free_when_it_is_dropped() {
+        let disk = Memory::new();
+        let lock = disk.lock("lock").unwrap();
+        assert_eq!(disk.clone().lock("lock").err().unwrap().kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        disk.lock("lock").unwrap();
+    }
+}

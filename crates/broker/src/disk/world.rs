@@ -223,7 +223,7 @@ impl SyncedFile {
     fn after_power_loss(&self, chance: &mut Rng) -> Contents {
         let mut contents = self.contents.clone();
         let until = match chance.below(3) {
-            0 => 0,
+            0 => return contents,
             1 => chance.below(self.changes.done.len() as u64 + 1) as usize,
             _ => return self.with_any_part_missing(contents, chance),
         };

@@ -158,7 +158,7 @@ impl Keeper {
                 self.filling = Some(Box::pin(async move { (slot, filled.await) }));
             }
             Err(error) => {
-                self.on_failure(state, now, Failure::writing("the next file of the journal")(error))
+                self.on_failure(state, now, Failure::writing("the next file of the journal")(error));
             }
         }
     }

@@ -1,0 +1,214 @@
+//! What happens when the disk fails, is full, is someone else's, or cannot keep up.
+
+use std::time::Duration;
+
+use super::*;
+use crate::ErrorKind;
+use vltava_wire::ErrorCode;
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_sync_nothing_is_acknowledged_or_written_but_all_that_was_is_read() {
+    let disk = Memory::unreliable();
+    let broker = Broker::open(disk.clone(), small()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    broker.append(at, &batch(&["safe"])).await;
+    disk.fail_syncs(1);
+    let lost = broker.log.append(at, &batch(&["lost"])).unwrap();
+    let error = broker.log.settled(lost.position).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disk);
+    assert!(error.to_string().contains("could not be synced"), "{error}");
+    let refused = broker.log.append(at, &batch(&["late"])).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::KafkaStorageError);
+    assert!(broker.log.create_topic("late", 1, vec![]).is_err());
+    assert_eq!(broker.values(at), ["safe"]);
+    assert_eq!(broker.log.stop().await.unwrap_err().kind(), ErrorKind::Disk);
+    broker.kill().await;
+    let broker = Broker::open(disk.after_power_loss(&mut Rng::new(3)), small()).await.unwrap();
+    assert_eq!(broker.values(at).first().map(String::as_str), Some("safe"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_sync_of_a_checkpoint_that_fails_ends_writing_and_loses_nothing() {
+    for number in 0..60 {
+        let disk = Memory::unreliable();
+        let broker = Broker::open(disk.clone(), small()).await.unwrap();
+        let at = broker.topic("orders", 1).await;
+        let mut acknowledged = 0;
+        for index in 0..60 {
+            if index == number {
+                disk.fail_syncs(1);
+            }
+            let Ok(appended) = broker.log.append(at, &batch(&["x".repeat(150)])) else { break };
+            if broker.log.settled(appended.position).await.is_err() {
+                break;
+            }
+            acknowledged += 1;
+        }
+        assert!(acknowledged < 60, "a sync failed");
+        assert_eq!(broker.values(at).len(), acknowledged);
+        broker.kill().await;
+        let broker = Broker::open(disk.after_power_loss(&mut Rng::new(number)), small()).await.unwrap();
+        assert!(broker.values(at).len() >= acknowledged, "sync {number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_refuses_batches_serves_reads_and_goes_on_once_there_is_room() {
+    let disk = Memory::new();
+    let broker = Broker::open(disk.clone(), small()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    disk.limit_space(Some(20_000));
+    let mut acknowledged = 0;
+    let refused = loop {
+        match broker.log.append(at, &batch(&["x".repeat(150)])) {
+            Ok(appended) => broker.log.settled(appended.position).await.unwrap(),
+            Err(refused) => break refused,
+        }
+        acknowledged += 1;
+        assert!(acknowledged < 1000, "the disk has no room for that");
+    };
+    let crate::log::Refused::Broken(error) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.kind(), ErrorKind::Full);
+    assert!(error.is_retriable() && error.to_string().contains("full"), "{error}");
+    assert_eq!(broker.values(at).len(), acknowledged);
+    disk.limit_space(None);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for _ in 0..100 {
+        broker.append(at, &batch(&["y".repeat(150)])).await;
+    }
+    assert_eq!(broker.values(at).len(), acknowledged + 100);
+    broker.stop().await;
+    let broker = Broker::open(disk, small()).await.unwrap();
+    assert_eq!(broker.values(at).len(), acknowledged + 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_broker_on_the_folder_is_refused_with_a_clear_message() {
+    let disk = Memory::new();
+    let first = Broker::open(disk.clone(), small()).await.unwrap();
+    let error = Broker::open(disk.clone(), small()).await.map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked);
+    assert!(error.to_string().contains("in use by another broker"), "{error}");
+    first.stop().await;
+    Broker::open(disk, small()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_no_file_of_the_journal_holds_is_too_large() {
+    let broker = Broker::open(Memory::new(), small()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    let refused = broker.log.append(at, &batch(&["x".repeat(5000)])).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::MessageTooLarge);
+    let mut length = 4096;
+    while broker.log.append(at, &batch(&["x".repeat(length)])).is_err() {
+        length -= 1;
+    }
+    broker.append(at, &batch(&["x".repeat(length)])).await;
+    assert_eq!(broker.values(at).len(), 2, "the longest that fits is read back, {length} bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn producers_wait_while_memory_is_full_of_batches_and_go_on_when_they_were_moved() {
+    let clock = Arc::new(SystemClock::new());
+    let disk = Memory::new().with_latency(clock, Duration::from_millis(5));
+    let options = Options { memory_bytes: 2000, ..small() };
+    let broker = Broker::open(disk, options).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    let mut sent = 0;
+    let waits = |log: &Log| log.shared.progress.borrow().crowded;
+    while !waits(&broker.log) {
+        broker.log.room().await;
+        broker.log.append(at, &batch(&["x".repeat(150)])).unwrap();
+        sent += 1;
+    }
+    assert!(sent < 20);
+    broker.log.room().await;
+    assert!(!waits(&broker.log));
+    let last = broker.append(at, &batch(&["last"])).await;
+    assert_eq!(last.base_offset, sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_sync_serves_all_who_wait() {
+    let clock = Arc::new(SystemClock::new());
+    let disk = Memory::traced().with_latency(clock.clone(), Duration::from_millis(5));
+    let broker = Broker::open(disk, Options::default()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    let start = tokio::time::Instant::now();
+    let waiting: Vec<_> = (0..100)
+        .map(|_| {
+            let (log, batch) = (broker.log.clone(), batch(&["one of many"]));
+            tokio::spawn(async move {
+                let appended = log.append(at, &batch).unwrap();
+                log.settled(appended.position).await.unwrap();
+            })
+        })
+        .collect();
+    for it in waiting {
+        it.await.unwrap();
+    }
+    assert!(start.elapsed() <= Duration::from_millis(15), "{:?}", start.elapsed());
+    assert_eq!(broker.values(at).len(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_interval_a_loss_of_power_takes_back_no_more_than_the_interval() {
+    let disk = Memory::unreliable();
+    let options = Options { sync: crate::Sync::Interval(Duration::from_secs(1)), ..Options::default() };
+    let broker = Broker::open(disk.clone(), options.clone()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    broker.append(at, &batch(&["old"])).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    broker.append(at, &batch(&["young"])).await;
+    for seed in 0..20 {
+        let disk = disk.after_power_loss(&mut Rng::new(seed));
+        let broker = Broker::open(disk, options.clone()).await.unwrap();
+        let values = broker.values(at);
+        assert!(values == ["old"] || values == ["old", "young"], "seed {seed}: {values:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_journal_uses_its_files_again_and_a_clean_stop_leaves_none() {
+    let disk = Memory::new();
+    let broker = Broker::open(disk.clone(), small()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    let mut most = 0;
+    for _ in 0..400 {
+        broker.append(at, &batch(&["x".repeat(150)])).await;
+        most = most.max(files_of(&disk, "journal").len());
+    }
+    assert!(most <= 6, "400 batches fill 25 files, used were {most}");
+    broker.stop().await;
+    assert!(files_of(&disk, "journal").is_empty());
+    let broker = Broker::open(disk, small()).await.unwrap();
+    assert_eq!(broker.values(at).len(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_log_refuses_changes_and_says_why() {
+    let broker = Broker::open(Memory::new(), small()).await.unwrap();
+    let log = broker.log.clone();
+    let at = broker.topic("orders", 1).await;
+    let appended = log.append(at, &batch(&["before"])).unwrap();
+    broker.stop().await;
+    log.settled(appended.position).await.unwrap();
+    let crate::log::Refused::Broken(error) = log.append(at, &batch(&["after"])).unwrap_err() else {
+        panic!("it is stopped")
+    };
+    assert_eq!(error.kind(), ErrorKind::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn if_the_keeper_is_gone_nobody_waits_for_ever() {
+    let disk = Memory::new();
+    let broker = Broker::open(disk, small()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    broker.keeper.abort();
+    let appended = broker.log.append(at, &batch(&["one"]));
+    drop(broker.keeper.await);
+    if let Ok(appended) = appended {
+        assert_eq!(broker.log.settled(appended.position).await.unwrap_err().kind(), ErrorKind::Stopped);
+    }
+    broker.log.stop().await.unwrap();
+}
