@@ -10,6 +10,7 @@ pub mod produce;
 mod rng;
 pub mod session;
 mod time;
+pub mod work;
 
 pub use backoff::Backoff;
 pub use cluster::TopicPartition;
