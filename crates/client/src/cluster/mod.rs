@@ -150,7 +150,7 @@ impl Cluster {
     fn known_topic(&self, name: &Arc<str>, wait: bool) -> Result<Option<Topic>> {
         let mut state = self.inner.lock();
         let Some(topic) = state.view.topic(name) else { return Ok(None) };
-        match ErrorCode::from(topic.error_code) {
+        match topic.error {
             _ if !topic.partitions.is_empty() => Ok(Some(topic.clone())),
             ErrorCode::UnknownTopicOrPartition if !wait => {
                 drop(state);
