@@ -10,7 +10,11 @@ use std::{
 
 use vltava_core::Clock;
 
-use crate::{Broker, Result, SystemClock, server};
+use crate::{
+    Broker, Error, ErrorKind, Result, SystemClock,
+    disk::{self, Disk},
+    server,
+};
 
 /// When a write counts as done, and so what a loss of power may take back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +39,7 @@ pub struct Builder {
     pub(crate) topics: Vec<(String, i32)>,
     pub(crate) sync: Sync,
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) disk: Option<Arc<dyn Disk>>,
     pub(crate) seed: Option<u64>,
     pub(crate) auto_create_topics: bool,
 }
@@ -48,6 +53,7 @@ impl Builder {
             topics: Vec::new(),
             sync: Sync::default(),
             clock: None,
+            disk: None,
             seed: None,
             auto_create_topics: true,
         }
@@ -90,6 +96,13 @@ impl Builder {
         self
     }
 
+    /// Keeps everything on this disk instead of the folder or the memory that was said first.
+    #[must_use]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = Some(disk);
+        self
+    }
+
     /// Takes all chance (cluster id, topic ids, member ids) from this seed instead of the system's.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -112,6 +125,18 @@ impl Builder {
 
     pub(crate) fn resolved_clock(&self) -> Arc<dyn Clock> {
         self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()))
+    }
+
+    pub(crate) fn resolved_disk(&self) -> Result<Arc<dyn Disk>> {
+        if let Some(disk) = &self.disk {
+            return Ok(disk.clone());
+        }
+        let Some(folder) = &self.folder else { return Ok(Arc::new(disk::Memory::new())) };
+        let opened = disk::Folder::open(folder).map_err(|error| {
+            let message = format!("cannot open folder {}", folder.display());
+            Error::new(ErrorKind::Disk, message).because(error)
+        })?;
+        Ok(Arc::new(opened))
     }
 
     /// The seed that was said, or one from the system: the hasher's keys are random in every process.

@@ -98,7 +98,10 @@ async fn read(
     peer: &Peer,
 ) -> Result<(), End> {
     let mut frames = Frames { reader, buffer: BytesMut::new() };
-    while let Some(frame) = frames.next().await? {
+    while let Some((api, frame)) = frames.next().await? {
+        if api == Api::Produce {
+            node.log.room().await;
+        }
         // The place in the queue comes first: a request takes effect only when its reply may be kept.
         let Ok(place) = queue.reserve().await else { return Ok(()) };
         let Some(reply) = dispatch::dispatch(node, peer, frame).map_err(End::Refused)? else { continue };
@@ -151,15 +154,15 @@ struct Frames<R> {
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
-    /// The next frame without its length; `None` when the peer is done.
-    async fn next(&mut self) -> Result<Option<Bytes>, End> {
+    /// The next frame without its length, and its API; `None` when the peer is done.
+    async fn next(&mut self) -> Result<Option<(Api, Bytes)>, End> {
         if !self.fill(START_BYTES).await? {
             return Ok(None);
         }
-        let length = self.checked_length()?;
+        let (api, length) = self.checked_start()?;
         self.fill(LENGTH_BYTES + length).await?;
         let frame = self.buffer.split_to(LENGTH_BYTES + length).freeze();
-        Ok(Some(frame.slice(LENGTH_BYTES..)))
+        Ok(Some((api, frame.slice(LENGTH_BYTES..))))
     }
 
     /// Reads until `wanted` bytes are there, in pieces no larger than what has already arrived. False if the peer
@@ -175,8 +178,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         Ok(true)
     }
 
-    /// The length of the frame whose start is in the buffer, if its API allows it.
-    fn checked_length(&self) -> Result<usize, End> {
+    /// The API of the frame whose start is in the buffer, and its length if the API allows it.
+    fn checked_start(&self) -> Result<(Api, usize), End> {
         let start: [u8; 6] = self.buffer[..6].try_into().expect("the slice has six bytes");
         let [a, b, c, d, high, low] = start;
         let length = i32::from_be_bytes([a, b, c, d]);
@@ -190,6 +193,6 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         if bytes > most {
             return Err(End::TooLong { api, length: bytes });
         }
-        Ok(bytes)
+        Ok((api, bytes))
     }
 }

@@ -3,12 +3,10 @@
 use std::{fmt, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
+use vltava_core::session::greeting;
 use vltava_wire::{Api, DecodeError, Decoder, EncodeError, Encoder, Request, Wire, frame};
 
-use crate::{
-    api::{self, api_versions},
-    node::Node,
-};
+use crate::{api, node::Node};
 
 /// What decoding a request may allocate whatever its size, in bytes.
 const DECODE_BYTES: usize = 64 << 10;
@@ -97,14 +95,29 @@ macro_rules! table {
         fn answer(api: Api, call: Call<'_>, correlation_id: i32, input: Decoder) -> Result<Option<Reply>, Refusal> {
             match api {
                 $(Api::$api => serve(call, correlation_id, input, api::$module::answer),)*
-                _ => Err(Refusal::UnknownApi(api.key())),
             }
         }
     };
 }
 
 table! {
+    Produce => produce;
+    Fetch => fetch;
+    ListOffsets => list_offsets;
+    Metadata => metadata;
+    OffsetCommit => offset_commit;
+    OffsetFetch => offset_fetch;
+    FindCoordinator => find_coordinator;
+    JoinGroup => join_group;
+    Heartbeat => heartbeat;
+    LeaveGroup => leave_group;
+    SyncGroup => sync_group;
+    DescribeGroups => describe_groups;
+    ListGroups => list_groups;
     ApiVersions => api_versions;
+    CreateTopics => create_topics;
+    DeleteTopics => delete_topics;
+    InitProducerId => init_producer_id;
 }
 
 /// Has the request in `frame` take effect, and says how it is answered. `None` needs no response.
@@ -115,13 +128,13 @@ pub(crate) fn dispatch(node: &Arc<Node>, peer: &Peer, frame: Bytes) -> Result<Op
     let api = Api::from_key(header.api_key).ok_or(Refusal::UnknownApi(header.api_key))?;
     let version = header.api_version;
     let call = Call { node, peer, version, client_id: header.client_id };
-    if api_versions::advertised(api).contains(&version) {
+    if greeting::advertised(api).contains(&version) {
         return answer(api, call, header.correlation_id, input);
     }
     if api != Api::ApiVersions {
         return Err(Refusal::UnknownVersion(api, version));
     }
-    encoded(api, 0, header.correlation_id, &api_versions::from_the_future()).map(Some)
+    encoded(api, 0, header.correlation_id, &greeting::from_the_future(SERVED)).map(Some)
 }
 
 fn serve<R: Request>(

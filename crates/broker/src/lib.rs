@@ -7,15 +7,17 @@ mod api;
 mod clock;
 mod config;
 mod connection;
+mod coordinator;
 pub mod disk;
 mod dispatch;
+mod epoch;
 mod error;
-#[allow(dead_code)]
 mod ledger;
-#[allow(dead_code)]
 mod log;
 mod node;
+mod park;
 mod server;
+mod topic_rules;
 
 pub use clock::SystemClock;
 pub use config::{Builder, Sync};

@@ -1,13 +1,24 @@
 //! The one node: what every connection shares.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
-use std::time::Duration;
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 use vltava_core::{Clock, Rng};
+use vltava_wire::{ErrorCode, Uuid};
+
+use crate::{
+    coordinator::Coordinator,
+    ledger::topics::{Config, Topic},
+    log::{self, Log, Position},
+    topic_rules::{self, Refused},
+};
 
 /// The number of the only node there is.
 pub(crate) const NODE_ID: i32 = 1;
@@ -18,21 +29,83 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// What every connection shares.
 pub(crate) struct Node {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) cluster_id: String,
-    rng: Mutex<Rng>,
+    pub(crate) log: Log,
+    pub(crate) coordinator: Arc<Coordinator>,
+    /// Whether a topic that a client asks for is created by the way.
+    pub(crate) auto_create_topics: bool,
     /// From when on a refused connection is warned about again, in microseconds.
     warn_from: AtomicU64,
 }
 
+/// A topic to be, of which all but its configs was checked.
+pub(crate) struct NewTopic<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) partitions: i32,
+    pub(crate) configs: BTreeMap<String, Option<String>>,
+}
+
 impl Node {
-    pub(crate) fn new(clock: Arc<dyn Clock>, mut rng: Rng) -> Self {
-        let cluster_id = rng.uuid().to_string();
-        Self { clock, cluster_id, rng: Mutex::new(rng), warn_from: AtomicU64::new(0) }
+    pub(crate) fn new(clock: Arc<dyn Clock>, log: Log, rng: Rng, auto_create_topics: bool) -> Self {
+        let coordinator = Arc::new(Coordinator::new(clock.clone(), rng));
+        Self { clock, log, coordinator, auto_create_topics, warn_from: AtomicU64::new(0) }
     }
 
-    /// The node's source of chance.
-    pub(crate) fn rng(&self) -> MutexGuard<'_, Rng> {
-        self.rng.lock().expect("nothing panics while it rolls dice")
+    /// The topic that a request means: by its id from some version on, by its name before.
+    pub(crate) fn find_topic(&self, name: &str, id: Uuid, by_id: bool) -> Result<Arc<Topic>, ErrorCode> {
+        match by_id {
+            true => self.log.topic_with_id(id).ok_or(ErrorCode::UnknownTopicId),
+            false => self.log.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition),
+        }
+    }
+
+    /// Creates a topic. It is there at once; that it stays is certain when its position is settled.
+    pub(crate) fn create_topic(&self, new: NewTopic<'_>) -> Result<(Arc<Topic>, Position), Refused> {
+        let NewTopic { name, partitions, configs } = new;
+        topic_rules::check_name(name)?;
+        let partitions = topic_rules::partitions(partitions)?;
+        let configs = configs.into_iter().map(|(name, value)| Config { name, value }).collect();
+        let (topic, position) =
+            self.log.create_topic(name, partitions, configs).map_err(|refused| told(name, &refused))?;
+        info!(topic = name, partitions, id = %topic.id, "topic created");
+        Ok((topic, position))
+    }
+
+    /// Creates the topic that a client asked about.
+    pub(crate) fn create_by_the_way(&self, name: &str) -> Result<Arc<Topic>, ErrorCode> {
+        let new = NewTopic { name, partitions: -1, configs: BTreeMap::new() };
+        match self.create_topic(new) {
+            Ok((topic, _)) => Ok(topic),
+            // Somebody else was faster.
+            Err(refused) if refused.code == ErrorCode::TopicAlreadyExists => {
+                self.find_topic(name, Uuid::ZERO, false)
+            }
+            Err(refused) => Err(refused.code),
+        }
+    }
+
+    pub(crate) fn delete_topic(&self, topic: &Topic) -> Result<Position, Refused> {
+        let position = self.log.delete_topic(topic.id).map_err(|refused| told(&topic.name, &refused))?;
+        info!(topic = %topic.name, id = %topic.id, "topic deleted");
+        Ok(position)
+    }
+
+    /// Completes when all before a position may be told to a client, or it is certain that it never may.
+    pub(crate) fn settled(
+        &self,
+        position: Position,
+    ) -> impl Future<Output = Result<(), ErrorCode>> + Send + 'static {
+        let log = self.log.clone();
+        async move {
+            log.settled(position).await.map_err(|error| {
+                debug!(%error, "a change was not settled");
+                ErrorCode::KafkaStorageError
+            })
+        }
+    }
+
+    /// As [`Node::settled`], for all that the ledger says now.
+    pub(crate) fn ledger_settled(&self) -> impl Future<Output = Result<(), ErrorCode>> + Send + 'static {
+        self.settled(self.log.ledger_position())
     }
 
     /// Says why a peer is not served any longer.
@@ -43,6 +116,21 @@ impl Node {
         let due = |from| (from <= now.0).then_some(next);
         if self.warn_from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok() {
             warn!(%peer, %reason, "connection closed; more like it are logged at level debug for a minute");
+        }
+    }
+}
+
+/// What a client is told when the log refuses a change to a topic.
+fn told(topic: &str, refused: &log::Refused) -> Refused {
+    let code = refused.code();
+    match refused {
+        log::Refused::Code(ErrorCode::TopicAlreadyExists) => {
+            Refused::new(code, format!("topic {topic} exists"))
+        }
+        log::Refused::Code(_) => Refused::new(code, format!("topic {topic} is not there")),
+        log::Refused::Broken(error) => {
+            warn!(%error, topic, "a topic cannot be changed");
+            Refused::new(code, error.to_string())
         }
     }
 }

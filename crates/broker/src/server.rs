@@ -1,6 +1,7 @@
 //! The broker as its user holds it: starts, listens, hands out connections, stops.
 
 use std::{
+    collections::BTreeMap,
     fmt, io,
     net::SocketAddr,
     path::PathBuf,
@@ -11,14 +12,17 @@ use tokio::{
     io::DuplexStream,
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::JoinHandle,
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use vltava_core::{Moment, Rng};
+use vltava_wire::ErrorCode;
 
 use crate::{
     Builder, Error, ErrorKind, Result, connection,
     dispatch::{Advertised, Peer},
-    node::Node,
+    log::{Keeper, Log, Options},
+    node::{NewTopic, Node},
 };
 
 /// Bytes on their way in each direction of an in-process connection.
@@ -35,13 +39,15 @@ pub struct Broker {
     node: Arc<Node>,
     /// Says stop, and knows when the last task has: each holds a receiver.
     stop: Arc<watch::Sender<bool>>,
+    cluster_id: String,
+    keeper: JoinHandle<()>,
 }
 
-/// Opens connections in process without keeping the broker from stopping.
+/// Opens connections in process. It keeps neither the broker from stopping nor its folder from another.
 #[derive(Clone)]
 pub struct Connector {
     peer: Peer,
-    node: Arc<Node>,
+    node: Weak<Node>,
     stop: Weak<watch::Sender<bool>>,
 }
 
@@ -74,24 +80,43 @@ impl Broker {
 
     /// Opens a connection in process, served like one over TCP. Call it on a tokio runtime.
     pub fn connect(&self) -> DuplexStream {
-        self.connector().open(self.stop.subscribe())
+        self.connector().connect().expect("a broker that was not stopped takes connections")
     }
 
     /// What opens such connections after the broker was moved or stopped.
     pub fn connector(&self) -> Connector {
         let peer = Peer { host: "in-process".to_owned(), advertised: self.advertised(None) };
-        Connector { peer, node: self.node.clone(), stop: Arc::downgrade(&self.stop) }
+        Connector { peer, node: Arc::downgrade(&self.node), stop: Arc::downgrade(&self.stop) }
     }
 
     /// The cluster id, as Metadata tells it.
     pub fn cluster_id(&self) -> &str {
-        &self.node.cluster_id
+        &self.cluster_id
     }
 
     /// Stops cleanly: takes no more requests, closes every connection, writes a checkpoint.
-    pub async fn shutdown(self) -> Result<()> {
+    pub async fn shutdown(mut self) -> Result<()> {
         self.stop.send_replace(true);
         self.stop.closed().await;
+        let stopped = self.node.log.stop().await;
+        // It has nothing left to do; once it is gone, another broker may have the folder.
+        if let Err(error) = (&mut self.keeper).await {
+            debug!(%error, "the log's task did not end by itself");
+        }
+        stopped
+    }
+
+    /// Creates the topics that were said and are missing.
+    async fn create_topics(&self, topics: &[(String, i32)]) -> Result<()> {
+        let wrong = |message: String| Error::new(ErrorKind::Config, message);
+        for (name, partitions) in topics {
+            let new = NewTopic { name, partitions: *partitions, configs: BTreeMap::new() };
+            match self.node.create_topic(new) {
+                Ok((_, position)) => self.node.log.settled(position).await?,
+                Err(refused) if refused.code == ErrorCode::TopicAlreadyExists => (),
+                Err(refused) => return Err(wrong(refused.message)),
+            }
+        }
         Ok(())
     }
 
@@ -104,13 +129,12 @@ impl Connector {
     /// Opens a connection, as [`Broker::connect`] does. A broker that was stopped refuses it.
     pub fn connect(&self) -> io::Result<DuplexStream> {
         let stop = self.stop.upgrade().map(|stop| stop.subscribe()).filter(|stop| !*stop.borrow());
-        Ok(self.open(stop.ok_or(io::ErrorKind::ConnectionRefused)?))
-    }
-
-    fn open(&self, stop: watch::Receiver<bool>) -> DuplexStream {
+        let (Some(stop), Some(node)) = (stop, self.node.upgrade()) else {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        };
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        tokio::spawn(connection::serve(stop, theirs, self.node.clone(), self.peer.clone()));
-        ours
+        tokio::spawn(connection::serve(stop, theirs, node, self.peer.clone()));
+        Ok(ours)
     }
 }
 
@@ -123,6 +147,7 @@ impl fmt::Debug for Connector {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+        self.keeper.abort();
     }
 }
 
@@ -134,18 +159,36 @@ impl fmt::Debug for Broker {
 
 pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     let advertise = builder.advertise.as_deref().map(parse_address).transpose()?;
-    let node = Arc::new(Node::new(builder.resolved_clock(), Rng::new(builder.resolved_seed())));
+    let clock = builder.resolved_clock();
+    let mut rng = Rng::new(builder.resolved_seed());
+    let options = Options { sync: builder.sync, ..Options::default() };
+    let disk = builder.resolved_disk()?;
+    let (log, keeper) = Log::open(disk, clock.clone(), Rng::new(rng.bits()), options).await?;
+    let node = Arc::new(Node::new(clock, log, rng, builder.auto_create_topics));
     let mut listeners = Vec::new();
     for address in &builder.listen {
         listeners.extend(listen(address).await?);
     }
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let stop = Arc::new(watch::Sender::new(false));
+    let keeper = tokio::spawn(keep(keeper));
+    let cluster_id = node.log.cluster_id().to_string();
+    let broker = Broker { addresses, advertise, node, stop, cluster_id, keeper };
+    broker.create_topics(&builder.topics).await?;
+    tokio::spawn(broker.node.coordinator.clone().run(broker.stop.subscribe()));
     for listener in listeners {
-        tokio::spawn(accept(stop.subscribe(), listener, node.clone(), advertise.clone()));
+        let (node, advertise) = (broker.node.clone(), broker.advertise.clone());
+        tokio::spawn(accept(broker.stop.subscribe(), listener, node, advertise));
     }
-    info!(cluster_id = %node.cluster_id, ?addresses, "single node, ready");
-    Ok(Broker { addresses, advertise, node, stop })
+    info!(cluster_id = %broker.cluster_id, addresses = ?broker.addresses, "single node, ready");
+    Ok(broker)
+}
+
+/// Keeps the log until it stops.
+async fn keep(keeper: Keeper) {
+    if let Err(error) = keeper.run().await {
+        error!(%error, "nothing more is written or acknowledged");
+    }
 }
 
 /// Takes connections until the broker stops.

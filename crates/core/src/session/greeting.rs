@@ -19,6 +19,8 @@ const INTRODUCED_SINCE: i16 = 3;
 pub fn advertised(api: Api) -> RangeInclusive<i16> {
     match api {
         Api::Produce | Api::JoinGroup => 0..=*api.versions().end(),
+        // The last version is not stable in Kafka 4.3, which keeps it to itself.
+        Api::InitProducerId => 0..=5,
         _ => api.versions(),
     }
 }

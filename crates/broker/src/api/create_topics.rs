@@ -1,0 +1,146 @@
+//! CreateTopics, versions 2 to 7: topics with all their partitions on this node.
+//!
+//! A replication factor above 1 is served as 1, with a warning in the log. What becomes of configs is told by
+//! `topic_rules`; the response (5) lists those that were given. The response leaves when the topics are settled;
+//! the request's timeout is not needed. Unlike in Kafka, names that differ in '.' and '_' alone do not collide.
+
+use std::collections::BTreeMap;
+
+use vltava_wire::{
+    ErrorCode, Uuid,
+    messages::{
+        CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
+        CreateTopicsResponse,
+    },
+};
+
+use crate::{
+    dispatch::{Answer, Call},
+    node::{NODE_ID, NewTopic},
+    topic_rules::{self, Refused},
+};
+
+/// Where a config of a topic comes from: it was set on the topic.
+const TOPIC_CONFIG: i8 = 1;
+
+/// Kafka takes a topic's replicas from its default with this.
+const DEFAULT: i16 = -1;
+
+pub(crate) fn answer(call: Call<'_>, request: CreateTopicsRequest) -> Answer<CreateTopicsResponse> {
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for topic in &request.topics {
+        *times.entry(topic.name.clone()).or_default() += 1;
+    }
+    let mut topics = Vec::new();
+    for asked in request.topics {
+        // One that is named twice is answered once.
+        let Some(times) = times.remove(&asked.name) else { continue };
+        let outcome = if times > 1 {
+            Err(Refused::new(
+                ErrorCode::InvalidRequest,
+                format!("topic {} is named {times} times", asked.name),
+            ))
+        } else {
+            create(&call, &asked, request.validate_only)
+        };
+        topics.push(result(asked, outcome));
+    }
+    let response = CreateTopicsResponse { topics, ..Default::default() };
+    let settled = call.node.ledger_settled();
+    Answer::Later(Box::pin(async move {
+        match settled.await {
+            Ok(()) => response,
+            Err(code) => all_failed(response, code),
+        }
+    }))
+}
+
+/// What was created, or would have been.
+struct Created {
+    id: Uuid,
+    partitions: u16,
+}
+
+fn create(call: &Call<'_>, asked: &CreatableTopic, validate_only: bool) -> Result<Created, Refused> {
+    topic_rules::check_name(&asked.name)?;
+    let partitions = partitions(asked)?;
+    for config in &asked.configs {
+        topic_rules::check_config(&config.name, config.value.as_deref())?;
+    }
+    if call.node.find_topic(&asked.name, Uuid::ZERO, false).is_ok() {
+        let message = format!("topic {} exists", asked.name);
+        return Err(Refused::new(ErrorCode::TopicAlreadyExists, message));
+    }
+    if validate_only {
+        return Ok(Created { id: Uuid::ZERO, partitions });
+    }
+    let replicas = asked.replication_factor;
+    if replicas > 1 {
+        tracing::warn!(topic = asked.name, replicas, "this is a single node: the topic has one replica");
+    }
+    let configs = asked.configs.iter().map(|config| (config.name.clone(), config.value.clone()));
+    let new = NewTopic { name: &asked.name, partitions: partitions.into(), configs: configs.collect() };
+    let (topic, _) = call.node.create_topic(new)?;
+    Ok(Created { id: topic.id, partitions })
+}
+
+/// How many partitions are asked for, by number or by saying where each replica goes.
+fn partitions(asked: &CreatableTopic) -> Result<u16, Refused> {
+    if asked.assignments.is_empty() {
+        return match asked.replication_factor {
+            DEFAULT | 1.. => topic_rules::partitions(asked.num_partitions),
+            factor => {
+                let message = format!("topic {} cannot have {factor} replicas", asked.name);
+                Err(Refused::new(ErrorCode::InvalidReplicationFactor, message))
+            }
+        };
+    }
+    if asked.num_partitions != -1 || asked.replication_factor != DEFAULT {
+        let message =
+            format!("topic {} has both assignments and numbers of partitions or replicas", asked.name);
+        return Err(Refused::new(ErrorCode::InvalidRequest, message));
+    }
+    let mut indexes: Vec<_> = asked.assignments.iter().map(|assignment| assignment.partition_index).collect();
+    indexes.sort_unstable();
+    let in_a_row = indexes.iter().zip(0..).all(|(index, expected)| *index == expected);
+    let here = asked.assignments.iter().all(|assignment| assignment.broker_ids == [NODE_ID]);
+    if !in_a_row || !here {
+        let message = format!(
+            "topic {}: partitions go from 0 without a gap, each to broker {NODE_ID} alone",
+            asked.name
+        );
+        return Err(Refused::new(ErrorCode::InvalidReplicaAssignment, message));
+    }
+    topic_rules::partitions(i32::try_from(indexes.len()).unwrap_or(i32::MAX))
+}
+
+fn result(asked: CreatableTopic, outcome: Result<Created, Refused>) -> CreatableTopicResult {
+    let name = asked.name;
+    match outcome {
+        Ok(Created { id, partitions }) => CreatableTopicResult {
+            name,
+            topic_id: id,
+            error_message: None,
+            num_partitions: partitions.into(),
+            replication_factor: 1,
+            configs: Some(asked.configs.into_iter().map(|config| kept(config.name, config.value)).collect()),
+            ..Default::default()
+        },
+        Err(refused) => failed(name, refused.code, Some(refused.message)),
+    }
+}
+
+fn kept(name: String, value: Option<String>) -> CreatableTopicConfigs {
+    CreatableTopicConfigs { name, value, read_only: false, config_source: TOPIC_CONFIG, is_sensitive: false }
+}
+
+fn failed(name: String, code: ErrorCode, error_message: Option<String>) -> CreatableTopicResult {
+    CreatableTopicResult { name, error_code: code.code(), error_message, ..Default::default() }
+}
+
+fn all_failed(mut response: CreateTopicsResponse, code: ErrorCode) -> CreateTopicsResponse {
+    for topic in response.topics.iter_mut().filter(|topic| topic.error_code == ErrorCode::None.code()) {
+        *topic = failed(std::mem::take(&mut topic.name), code, None);
+    }
+    response
+}

@@ -1,0 +1,63 @@
+//! FindCoordinator, versions 0 to 6: every group is coordinated by this node.
+//!
+//! From 4 on a request names many keys. Transactions and share groups (6) are not served: asking for their
+//! coordinator is an INVALID_REQUEST with a message, where Kafka would name one.
+
+use vltava_wire::{
+    ErrorCode,
+    messages::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse},
+};
+
+use crate::{
+    dispatch::{Answer, Call},
+    node::NODE_ID,
+};
+
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
+
+/// From this version on a request names many keys.
+const MANY_SINCE: i16 = 4;
+
+pub(crate) fn answer(call: Call<'_>, request: FindCoordinatorRequest) -> Answer<FindCoordinatorResponse> {
+    if call.version >= MANY_SINCE {
+        let find = |key| find(&call, request.key_type, key);
+        let coordinators = request.coordinator_keys.into_iter().map(find).collect();
+        return Answer::Now(FindCoordinatorResponse { coordinators, ..Default::default() });
+    }
+    let Coordinator { node_id, host, port, error_code, error_message, .. } =
+        find(&call, request.key_type, request.key);
+    Answer::Now(FindCoordinatorResponse {
+        node_id,
+        host,
+        port,
+        error_code,
+        error_message,
+        ..Default::default()
+    })
+}
+
+fn find(call: &Call<'_>, key_type: i8, key: String) -> Coordinator {
+    let refused = |error_code: ErrorCode, message: &str| Coordinator {
+        key: key.clone(),
+        node_id: -1,
+        host: String::new(),
+        port: -1,
+        error_code: error_code.code(),
+        error_message: Some(message.to_owned()),
+    };
+    match key_type {
+        GROUP => Coordinator {
+            node_id: NODE_ID,
+            host: call.peer.advertised.host.clone(),
+            port: call.peer.advertised.port.into(),
+            error_code: ErrorCode::None.code(),
+            error_message: None,
+            key,
+        },
+        TRANSACTION => refused(ErrorCode::InvalidRequest, "this broker does not serve transactions"),
+        SHARE => refused(ErrorCode::InvalidRequest, "this broker does not serve share groups"),
+        _ => refused(ErrorCode::InvalidRequest, "this type of coordinator is not known"),
+    }
+}

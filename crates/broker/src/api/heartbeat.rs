@@ -1,0 +1,9 @@
+//! Heartbeat, versions 0 to 4: a member lives, and learns whether its group rebalances.
+
+use vltava_wire::messages::{HeartbeatRequest, HeartbeatResponse};
+
+use crate::dispatch::{Answer, Call};
+
+pub(crate) fn answer(call: Call<'_>, request: HeartbeatRequest) -> Answer<HeartbeatResponse> {
+    Answer::Now(call.node.coordinator.ask(|groups, now| groups.on_heartbeat(now, &request)))
+}

@@ -1,0 +1,9 @@
+//! LeaveGroup, versions 0 to 5: members leave by their own word or an administrator's; from 3 on many at once.
+
+use vltava_wire::messages::{LeaveGroupRequest, LeaveGroupResponse};
+
+use crate::dispatch::{Answer, Call};
+
+pub(crate) fn answer(call: Call<'_>, request: LeaveGroupRequest) -> Answer<LeaveGroupResponse> {
+    Answer::Now(call.node.coordinator.ask(|groups, now| groups.on_leave(now, call.version, request)))
+}

@@ -1,0 +1,92 @@
+//! ListOffsets, versions 1 to 11: where a partition begins and ends, and what was there at a time.
+//!
+//! A timestamp is a time, or asks for something else: the end (-1), the start (-2), the record with the latest
+//! timestamp (-3, from 7), the start of what is stored locally (-4, from 8), which is all. Nothing is stored
+//! elsewhere, so what was uploaded last (-5, from 9) or is to be uploaded first (-6, from 11) is no record at all.
+//! There are no transactions: both isolation levels see the same.
+
+use std::sync::Arc;
+
+use vltava_wire::{
+    ErrorCode, Uuid,
+    messages::{
+        ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+        ListOffsetsTopicResponse,
+    },
+};
+
+use crate::{
+    dispatch::{Answer, Call},
+    epoch,
+    ledger::topics::Topic,
+    log::{Bounds, Found, PartitionId, Refused},
+    node::Node,
+};
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+pub(crate) fn answer(call: Call<'_>, request: ListOffsetsRequest) -> Answer<ListOffsetsResponse> {
+    let list = |topic: vltava_wire::messages::ListOffsetsTopic| {
+        let found = call.node.find_topic(&topic.name, Uuid::ZERO, false);
+        let list = |asked| list(call.node, call.version, &found, asked);
+        let partitions = topic.partitions.into_iter().map(list).collect();
+        ListOffsetsTopicResponse { name: topic.name, partitions }
+    };
+    let topics = request.topics.into_iter().map(list).collect();
+    Answer::Now(ListOffsetsResponse { topics, ..Default::default() })
+}
+
+fn list(
+    node: &Node,
+    version: i16,
+    topic: &Result<Arc<Topic>, ErrorCode>,
+    asked: ListOffsetsPartition,
+) -> ListOffsetsPartitionResponse {
+    let outcome = topic.as_ref().map_err(|code| *code).and_then(|topic| {
+        let at = PartitionId { topic: topic.id, partition: asked.partition_index };
+        let bounds = node.log.bounds(at).map_err(|refused| refused.code())?;
+        epoch::check(asked.current_leader_epoch, bounds.leader_epoch)?;
+        find(node, version, at, &bounds, asked.timestamp)
+    });
+    let found = Found { offset: -1, timestamp: -1, leader_epoch: -1 };
+    let (error_code, found) = match outcome {
+        Ok(outcome) => (ErrorCode::None, outcome.unwrap_or(found)),
+        Err(code) => (code, found),
+    };
+    ListOffsetsPartitionResponse {
+        partition_index: asked.partition_index,
+        error_code: error_code.code(),
+        timestamp: found.timestamp,
+        offset: found.offset,
+        leader_epoch: found.leader_epoch,
+    }
+}
+
+fn find(
+    node: &Node,
+    version: i16,
+    at: PartitionId,
+    bounds: &Bounds,
+    timestamp: i64,
+) -> Result<Option<Found>, ErrorCode> {
+    let place = |offset| Ok(Some(Found { offset, timestamp: -1, leader_epoch: bounds.leader_epoch }));
+    let told = |refused: Refused| {
+        tracing::warn!(%at, timestamp, ?refused, "a record cannot be found by its time");
+        refused.code()
+    };
+    match timestamp {
+        LATEST => place(bounds.high_watermark),
+        EARLIEST => place(bounds.log_start),
+        EARLIEST_LOCAL if version >= 8 => place(bounds.log_start),
+        MAX_TIMESTAMP if version >= 7 => node.log.find_latest_timestamp(at).map_err(told),
+        LATEST_TIERED if version >= 9 => Ok(None),
+        EARLIEST_PENDING_UPLOAD if version >= 11 => Ok(None),
+        0.. => node.log.find_timestamp(at, timestamp).map_err(told),
+        _ => Err(ErrorCode::UnsupportedVersion),
+    }
+}

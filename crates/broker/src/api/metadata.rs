@@ -1,0 +1,127 @@
+//! Metadata, versions 0 to 13: one node, which leads every partition of every topic.
+//!
+//! A topic that is asked for by name and missing is created with one partition, if the broker does that and the
+//! client does not object (4); unlike Kafka's, the response already has it. From 10 on topics may be asked for by
+//! id. Nobody is denied anything: whoever asks for authorized operations (8) is told all there are.
+
+use std::sync::Arc;
+
+use vltava_wire::{
+    ErrorCode, Uuid,
+    messages::{
+        MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+        MetadataResponsePartition, MetadataResponseTopic,
+    },
+};
+
+use crate::{
+    dispatch::{Advertised, Answer, Call},
+    ledger::topics::Topic,
+    node::NODE_ID,
+    topic_rules,
+};
+
+/// Before this version an empty list of topics means all of them.
+const EMPTY_IS_NONE_SINCE: i16 = 1;
+
+/// From this version on a topic in the response need not have a name.
+const NULL_NAME_SINCE: i16 = 12;
+
+/// READ, WRITE, CREATE, DELETE and DESCRIBE, each a bit by its code.
+const TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8;
+
+/// CREATE, DESCRIBE and IDEMPOTENT_WRITE, each a bit by its code.
+const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 8 | 1 << 12;
+
+pub(crate) fn answer(call: Call<'_>, request: MetadataRequest) -> Answer<MetadataResponse> {
+    let asked = request.topics.filter(|topics| !topics.is_empty() || call.version >= EMPTY_IS_NONE_SINCE);
+    let create = request.allow_auto_topic_creation && call.node.auto_create_topics;
+    let found: Vec<_> = match asked {
+        None => call.node.log.topics().into_iter().map(Found::Topic).collect(),
+        Some(asked) => asked.into_iter().map(|asked| find(&call, asked, create)).collect(),
+    };
+    let settled = call.node.ledger_settled();
+    let operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { i32::MIN };
+    let topic = |found: Found| MetadataResponseTopic {
+        topic_authorized_operations: operations,
+        ..described(found, call.version)
+    };
+    let mut response = MetadataResponse {
+        brokers: vec![this_node(&call)],
+        cluster_id: Some(call.node.log.cluster_id().to_string()),
+        controller_id: NODE_ID,
+        topics: found.into_iter().map(topic).collect(),
+        ..Default::default()
+    };
+    if request.include_cluster_authorized_operations {
+        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+    }
+    Answer::Later(Box::pin(async move {
+        // Topics that are known stay known if the disk has failed: what is settled can still be read.
+        let _ = settled.await;
+        response
+    }))
+}
+
+/// What came of the search for one topic.
+enum Found {
+    Topic(Arc<Topic>),
+    Nothing(MetadataRequestTopic, ErrorCode),
+}
+
+fn find(call: &Call<'_>, asked: MetadataRequestTopic, create: bool) -> Found {
+    let by_id = asked.topic_id != Uuid::ZERO;
+    let name = asked.name.as_deref().unwrap_or_default();
+    match call.node.find_topic(name, asked.topic_id, by_id) {
+        Ok(topic) => Found::Topic(topic),
+        Err(ErrorCode::UnknownTopicOrPartition) if create => match call.node.create_by_the_way(name) {
+            Ok(topic) => Found::Topic(topic),
+            Err(code) => Found::Nothing(asked, code),
+        },
+        Err(ErrorCode::UnknownTopicOrPartition) if topic_rules::check_name(name).is_err() => {
+            Found::Nothing(asked, ErrorCode::InvalidTopicException)
+        }
+        Err(code) => Found::Nothing(asked, code),
+    }
+}
+
+fn described(found: Found, version: i16) -> MetadataResponseTopic {
+    match found {
+        Found::Topic(topic) => MetadataResponseTopic {
+            name: Some(topic.name.to_string()),
+            topic_id: topic.id,
+            partitions: (0..)
+                .zip(&topic.leader_epochs)
+                .map(|(index, epoch)| partition(index, *epoch))
+                .collect(),
+            ..Default::default()
+        },
+        Found::Nothing(asked, code) => MetadataResponseTopic {
+            error_code: code.code(),
+            // Only from 12 on may a topic that was asked for by id remain without a name.
+            name: if version < NULL_NAME_SINCE {
+                asked.name.or_else(|| Some(String::new()))
+            } else {
+                asked.name
+            },
+            topic_id: asked.topic_id,
+            ..Default::default()
+        },
+    }
+}
+
+fn partition(partition_index: i32, leader_epoch: i32) -> MetadataResponsePartition {
+    MetadataResponsePartition {
+        partition_index,
+        leader_id: NODE_ID,
+        leader_epoch,
+        replica_nodes: vec![NODE_ID],
+        isr_nodes: vec![NODE_ID],
+        ..Default::default()
+    }
+}
+
+fn this_node(call: &Call<'_>) -> MetadataResponseBroker {
+    let Advertised { host, port } = call.peer.advertised.clone();
+    MetadataResponseBroker { node_id: NODE_ID, host, port: port.into(), rack: None }
+}

@@ -1,0 +1,138 @@
+//! The start of a conversation, its order, and its end after a mistake.
+
+use bytes::{BufMut, BytesMut};
+use tokio::io::AsyncWriteExt;
+use vltava_broker::Broker;
+use vltava_wire::{
+    Api, ErrorCode,
+    messages::{ApiVersionsRequest, FindCoordinatorRequest, HeartbeatRequest},
+};
+
+use crate::caller::Caller;
+
+fn named(client_software_name: &str) -> ApiVersionsRequest {
+    let client_software_version = "1.0".to_owned();
+    ApiVersionsRequest { client_software_name: client_software_name.to_owned(), client_software_version }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_version_of_api_versions_lists_what_is_served() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    for version in 0..=4 {
+        let request = if version < 3 { ApiVersionsRequest::default() } else { named("tester") };
+        let response = caller.call(version, request).await;
+        assert_eq!(response.error_code, 0);
+        let range = |api: Api| {
+            let row =
+                response.api_keys.iter().find(|row| row.api_key == api.key()).expect("the API is served");
+            (row.min_version, row.max_version)
+        };
+        assert_eq!(range(Api::ApiVersions), (0, 4));
+        assert_eq!(range(Api::Produce), (0, 13), "librdkafka infers what it may do from version 0");
+        assert_eq!(range(Api::Fetch), (4, 18));
+        assert_eq!(range(Api::JoinGroup), (0, 9));
+        assert_eq!(range(Api::InitProducerId), (0, 5), "6 is not stable in Kafka 4.3");
+        assert_eq!(response.api_keys.len(), Api::ALL.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_versions_request_from_the_future_is_answered_in_version_0() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    let mut frame = BytesMut::new();
+    frame.put_u32(24);
+    frame.put_i16(Api::ApiVersions.key());
+    frame.put_i16(99);
+    frame.put_i32(7);
+    frame.put_slice(&[0xff; 16]);
+    caller.pipe.write_all(&frame).await.unwrap();
+    let response = caller.receive::<ApiVersionsRequest>(0, 7).await;
+    assert_eq!(response.error_code, ErrorCode::UnsupportedVersion.code());
+    assert_eq!(response.api_keys.len(), Api::ALL.len());
+    assert_eq!(caller.call(4, named("tester")).await.error_code, 0, "the connection goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_calls_itself_nonsense_is_told_so() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    for name in ["", "-a", "a b", "a.", "ü"] {
+        let response = caller.call(3, named(name)).await;
+        assert_eq!(response.error_code, ErrorCode::InvalidRequest.code(), "name {name:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pipelined_requests_are_answered_in_their_order() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    let mut ids = Vec::new();
+    for _ in 0..100 {
+        ids.push(caller.send(4, &named("tester")).await);
+        ids.push(caller.send(2, &HeartbeatRequest::default()).await);
+    }
+    for pair in ids.chunks(2) {
+        caller.receive::<ApiVersionsRequest>(4, pair[0]).await;
+        caller.receive::<HeartbeatRequest>(2, pair[1]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mistake_closes_the_connection_and_no_other() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let mut bystander = Caller::of(&broker);
+    let good = vltava_wire::frame::request(4, 1, None, &named("tester")).unwrap().into_bytes();
+    let mut trailing = BytesMut::from(&good[..]);
+    trailing.put_u8(0);
+    trailing[..4].copy_from_slice(&(good.len() as u32 - 3).to_be_bytes());
+    let mistakes: [(&str, &[u8]); 8] = [
+        ("a negative length", &[0xff, 0xff, 0xff, 0xff, 0, 18, 0, 0, 0, 0, 0, 0]),
+        ("no room for a header", &[0, 0, 0, 7, 0, 18, 0, 0, 0, 0, 0, 0]),
+        ("two gigabytes", &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 3, 0, 0, 0, 0]),
+        ("nine megabytes that are no Produce", &[0, 0x90, 0, 0, 0, 3, 0, 1, 0, 0, 0, 0]),
+        ("an API nobody knows", &[0, 0, 0, 10, 0x30, 0x39, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
+        ("a version that is not served", &[0, 0, 0, 10, 0, 1, 0, 99, 0, 0, 0, 0, 0xff, 0xff]),
+        ("another protocol", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("a byte too many", &trailing),
+    ];
+    for (what, bytes) in mistakes {
+        let mut caller = Caller::of(&broker);
+        caller.pipe.write_all(bytes).await.unwrap();
+        println!("{what}");
+        caller.closed().await;
+        assert_eq!(bystander.call(4, named("tester")).await.error_code, 0, "after {what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_are_coordinated_here_and_transactions_are_refused_by_name() {
+    let broker = Broker::in_memory().advertise("kafka.example:19092").start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    for version in 0..=3 {
+        let request = FindCoordinatorRequest { key: "audit".to_owned(), ..Default::default() };
+        let found = caller.call(version, request).await;
+        assert_eq!((found.error_code, found.node_id), (0, 1), "version {version}");
+        assert_eq!((&*found.host, found.port), ("kafka.example", 19092));
+    }
+    let keys = vec!["audit".to_owned(), "billing".to_owned()];
+    let request = FindCoordinatorRequest { coordinator_keys: keys.clone(), ..Default::default() };
+    let found = caller.call(6, request).await;
+    assert_eq!(found.coordinators.iter().map(|found| found.key.clone()).collect::<Vec<_>>(), keys);
+    for key_type in [1, 2, 3] {
+        let request =
+            FindCoordinatorRequest { coordinator_keys: keys.clone(), key_type, ..Default::default() };
+        let found = caller.call(6, request).await;
+        assert_eq!(found.coordinators[1].error_code, ErrorCode::InvalidRequest.code());
+        assert!(found.coordinators[1].error_message.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_closes_every_connection() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let idle = Caller::of(&broker);
+    broker.shutdown().await.unwrap();
+    idle.closed().await;
+}
