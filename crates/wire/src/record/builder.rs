@@ -228,14 +228,29 @@ impl BatchBuilder {
         put(at::LAST_OFFSET_DELTA, &(self.count - 1).to_be_bytes());
         put(at::BASE_TIMESTAMP, &self.base_timestamp.to_be_bytes());
         put(at::MAX_TIMESTAMP, &self.max_timestamp.to_be_bytes());
-        put(at::PRODUCER_ID, &stamp.producer_id.to_be_bytes());
-        put(at::PRODUCER_EPOCH, &stamp.producer_epoch.to_be_bytes());
-        put(at::BASE_SEQUENCE, &stamp.base_sequence.to_be_bytes());
         put(at::COUNT, &self.count.to_be_bytes());
-        let crc = checksum(&self.bytes[at::ATTRIBUTES..]);
-        self.bytes[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
+        put_stamp(&mut self.bytes, stamp);
         Ok(())
     }
+}
+
+/// A copy of a batch under another number, with the checksum renewed. Whether it is transactional stays as it was.
+///
+/// # Panics
+/// If `batch` is shorter than a header.
+pub fn restamp(batch: &[u8], stamp: Stamp) -> Bytes {
+    assert!(batch.len() >= BATCH_OVERHEAD_BYTES, "a batch has a header");
+    let mut copy = batch.to_vec();
+    put_stamp(&mut copy, stamp);
+    Bytes::from(copy)
+}
+
+fn put_stamp(batch: &mut [u8], stamp: Stamp) {
+    batch[at::PRODUCER_ID..at::PRODUCER_EPOCH].copy_from_slice(&stamp.producer_id.to_be_bytes());
+    batch[at::PRODUCER_EPOCH..at::BASE_SEQUENCE].copy_from_slice(&stamp.producer_epoch.to_be_bytes());
+    batch[at::BASE_SEQUENCE..at::COUNT].copy_from_slice(&stamp.base_sequence.to_be_bytes());
+    let crc = checksum(&batch[at::ATTRIBUTES..]);
+    batch[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
 }
 
 fn nullable_bytes(part: Option<&[u8]>) -> usize {

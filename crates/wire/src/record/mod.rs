@@ -17,7 +17,7 @@ mod reader;
 mod varint;
 
 pub use batch::{Batch, Batches, Limits, batches};
-pub use builder::{BatchBuilder, NO_HEADERS, RecordSlices, Stamp};
+pub use builder::{BatchBuilder, NO_HEADERS, RecordSlices, Stamp, restamp};
 pub use control::ControlMarker;
 pub use error::{RecordError, RecordErrorKind};
 pub use fields::Headers;
