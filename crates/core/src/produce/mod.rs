@@ -1,13 +1,19 @@
 //! Writing records so that each lands once and in order, whatever the network does.
 //!
-//! The broker remembers the latest of each producer ([`Windows`]) and so tells a second copy from a new batch.
+//! The client numbers the batches of a partition and keeps their numbers over retries (`sequence`); the broker
+//! remembers the latest of each producer ([`Windows`]) and so tells a second copy from a new batch. [`Batches`] is
+//! the producer around it: open batches, memory, deadlines. Sockets and waiting are not here.
 
+mod batches;
 mod partitioner;
+mod sequence;
 mod stamp;
 mod verdict;
 mod window;
 
+pub use batches::{BatchId, Batches, Config, Done, Lane, Outgoing, Pushed, Rejected};
 pub use partitioner::{Sticky, keyed, murmur2};
+pub use sequence::{Failure, IN_FLIGHT_MAX, Outcome, Reason, Written};
 pub use stamp::{Identity, Number, Numbered, Unsound};
 pub use verdict::{Answer, Verdict};
 pub use window::{Check, Remembered, Window, Windows};

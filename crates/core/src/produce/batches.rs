@@ -1,0 +1,482 @@
+//! A producer without its sockets: records go into open batches, batches go out, come back, and are done.
+//!
+//! Records are encoded where they are pushed. A batch leaves when it is full, has lingered, or is flushed, and its
+//! partition has a slot free. All memory is counted, and none is given out beyond the limit. `T` is the owner's
+//! ticket, one for each batch: it comes back with what became of the batch.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use vltava_wire::{
+    Compression, ErrorCode,
+    record::{BatchBuilder, RecordError, RecordSlices, Stamp, restamp},
+};
+
+use super::{
+    sequence::{Outcome, Sequence, Todo},
+    stamp::{Identity, Numbered},
+    verdict::{Answer, Verdict},
+};
+use crate::{
+    Moment, Rng,
+    cluster::{NodeId, TopicPartition},
+    session::Fate,
+};
+
+/// What a producer may use, and how long it may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// How long a batch waits for further records. Zero: as long as its partition has no free slot.
+    pub linger: Duration,
+    /// A batch takes further records until it has so many bytes, before they are packed.
+    pub batch_bytes: usize,
+    /// A record with more bytes is refused.
+    pub record_bytes_max: usize,
+    /// Batches that are not done hold so many bytes at most, before they are packed.
+    pub memory_bytes: usize,
+    /// From its first record on, a batch has so long to be written before it is given up.
+    pub delivery_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            linger: Duration::ZERO,
+            batch_bytes: 64 << 10,
+            // What a broker takes, unless told otherwise, is 12 bytes more than a mebibyte.
+            record_bytes_max: 1 << 20,
+            memory_bytes: 32 << 20,
+            delivery_timeout: Duration::from_secs(120),
+        }
+    }
+}
+
+/// The batches of one producer.
+#[derive(Debug)]
+pub struct Batches<T> {
+    config: Config,
+    lanes: Vec<Partition<T>>,
+    numbers: BTreeMap<TopicPartition, Lane>,
+    /// Lanes that have a batch, open or not.
+    busy: BTreeSet<Lane>,
+    /// The lane that goes first, so that none is always last.
+    turn: Lane,
+    used_bytes: usize,
+    /// Somebody waits for memory, so open batches do not linger.
+    pressed: bool,
+    identity: Option<Identity>,
+    wants_identity: bool,
+    done: VecDeque<Done<T>>,
+    fatal: Option<ErrorCode>,
+}
+
+/// A partition, as [`Batches`] numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane(u32);
+
+/// A batch that is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId {
+    lane: Lane,
+    key: u64,
+}
+
+/// The batches of one partition.
+#[derive(Debug)]
+struct Partition<T> {
+    name: TopicPartition,
+    open: Option<Open<T>>,
+    sequence: Sequence<Closed<T>>,
+}
+
+/// A batch that takes records.
+#[derive(Debug)]
+struct Open<T> {
+    builder: BatchBuilder,
+    ticket: T,
+    since: Moment,
+    /// When it has lingered long enough.
+    due: Moment,
+}
+
+/// A batch that takes no more records.
+#[derive(Debug)]
+struct Closed<T> {
+    ticket: T,
+    /// None while it is being packed.
+    body: Option<Body>,
+    count: u32,
+    bytes: usize,
+}
+
+/// Where a record went.
+#[derive(Debug)]
+pub struct Pushed<'a, T> {
+    /// Of its batch.
+    pub ticket: &'a T,
+    /// Its place in the batch, from 0: what to add to the batch's base offset.
+    pub index: u32,
+    /// Whether [`Batches::poll`] may have something to do that it had not before, or its deadline has moved.
+    pub news: bool,
+}
+
+/// Why a record was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejected {
+    /// There is no memory left for so many bytes; some will be when a batch is done.
+    Full {
+        /// Bytes of the record.
+        bytes: usize,
+    },
+    /// It is larger than the limit.
+    TooLarge {
+        /// Bytes of the record, in a batch of its own.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// It cannot be encoded.
+    Unsound(RecordError),
+    /// The producer cannot go on.
+    Fatal(ErrorCode),
+}
+
+/// A batch to send.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// To be given back with what came of it.
+    pub id: BatchId,
+    /// Where it belongs.
+    pub partition: TopicPartition,
+    stamp: Stamp,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Open(BatchBuilder),
+    Packed(Bytes, Stamp),
+}
+
+/// A batch that is done.
+#[derive(Debug)]
+pub struct Done<T> {
+    /// Where it belongs.
+    pub partition: TopicPartition,
+    /// The owner's.
+    pub ticket: T,
+    /// How many records it has.
+    pub count: u32,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Outgoing {
+    /// Packs the batch, unless it was packed before, and writes its number into it. This takes time, so the owner does
+    /// it where nobody waits. The bytes are then given to [`Batches::keep`], for the case that they are sent again;
+    /// the error to [`Batches::on_unsendable`].
+    pub fn encode(self, compression: Compression) -> Result<Bytes, RecordError> {
+        match self.body {
+            Body::Open(builder) => builder.finish(self.stamp, compression),
+            Body::Packed(bytes, stamp) if stamp == self.stamp => Ok(bytes),
+            Body::Packed(bytes, _) => Ok(restamp(&bytes, self.stamp)),
+        }
+    }
+
+    /// Under which number it goes out.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+impl<T> Batches<T> {
+    /// A producer with no records.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            lanes: Vec::new(),
+            numbers: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            turn: Lane(0),
+            used_bytes: 0,
+            pressed: false,
+            identity: None,
+            wants_identity: false,
+            done: VecDeque::new(),
+            fatal: None,
+        }
+    }
+
+    /// The number of a partition, which it keeps.
+    pub fn lane(&mut self, partition: &TopicPartition) -> Lane {
+        if let Some(&lane) = self.numbers.get(partition) {
+            return lane;
+        }
+        let lane = Lane(self.lanes.len() as u32);
+        self.numbers.insert(partition.clone(), lane);
+        self.lanes.push(Partition { name: partition.clone(), open: None, sequence: Sequence::default() });
+        lane
+    }
+
+    /// Appends a record. `ticket` makes the ticket of a batch, if a new one is opened.
+    pub fn push<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        now: Moment,
+        lane: Lane,
+        record: RecordSlices<'_, N, V>,
+        ticket: impl FnOnce() -> T,
+    ) -> Result<Pushed<'_, T>, Rejected> {
+        if let Some(error) = self.fatal {
+            return Err(Rejected::Fatal(error));
+        }
+        let partition = &self.lanes[lane.0 as usize];
+        let (open_bytes, with) = match &partition.open {
+            Some(open) => (open.builder.bytes(), open.builder.size_with(&record)),
+            None => (0, alone(&record)),
+        };
+        let fits = with <= self.config.batch_bytes || open_bytes == 0;
+        let bytes = if fits { with - open_bytes } else { alone(&record) };
+        self.admit(bytes)?;
+        let opens = !fits || open_bytes == 0;
+        let mut builder = BatchBuilder::new();
+        if opens {
+            // An error must not leave an empty batch behind, so the first record goes in before the batch is there.
+            builder.append(record).map_err(Rejected::Unsound)?;
+            self.close(lane);
+        }
+        self.used_bytes += bytes;
+        self.busy.insert(lane);
+        let partition = &mut self.lanes[lane.0 as usize];
+        let due = now + self.config.linger;
+        let open = partition.open.get_or_insert_with(|| Open { builder, ticket: ticket(), since: now, due });
+        let index = match opens {
+            true => 0,
+            false => open.builder.append(record).map_err(Rejected::Unsound)?,
+        };
+        Ok(Pushed { ticket: &open.ticket, index, news: opens })
+    }
+
+    /// Lets every open batch go as soon as it can.
+    pub fn flush(&mut self) {
+        for open in self.lanes.iter_mut().filter_map(|it| it.open.as_mut()) {
+            open.due = Moment::default();
+        }
+    }
+
+    /// What is to be sent: at most one batch of each partition, as many as a request may have, with the broker that
+    /// `leader` names. It is asked only about partitions that have something to send; without a leader they wait.
+    pub fn poll(
+        &mut self,
+        now: Moment,
+        mut leader: impl FnMut(&TopicPartition) -> Option<NodeId>,
+    ) -> Vec<(NodeId, Outgoing)> {
+        let mut all = Vec::new();
+        let turn = self.turn;
+        let busy: Vec<Lane> = self.busy.range(turn..).chain(self.busy.range(..turn)).copied().collect();
+        self.turn = busy.get(1).copied().unwrap_or(turn);
+        for lane in busy {
+            self.advance(now, lane);
+            let partition = &mut self.lanes[lane.0 as usize];
+            if !partition.sequence.is_ready(now) {
+                continue;
+            }
+            let Some(node) = leader(&partition.name) else { continue };
+            match partition.sequence.poll(now, self.identity) {
+                Todo::Send { key, numbered, payload } => {
+                    let id = BatchId { lane, key };
+                    all.push((node, payload.outgoing(id, &partition.name, numbered)));
+                }
+                Todo::Identify => self.identify(lane),
+                Todo::Nothing => {}
+            }
+        }
+        all
+    }
+
+    /// Keeps the bytes of a batch that is about to be sent.
+    pub fn keep(&mut self, id: BatchId, stamp: Stamp, bytes: Bytes) {
+        if let Some(batch) = self.sequence(id).payload(id.key) {
+            batch.body = Some(Body::Packed(bytes, stamp));
+        }
+    }
+
+    /// A batch could not be packed, so it was not sent.
+    pub fn on_unsendable(&mut self, id: BatchId, error: RecordError) {
+        self.sequence(id).on_unsendable(id.key, error);
+        self.collect(id.lane);
+    }
+
+    /// A broker answered. The verdict is for the owner to see whether metadata has to be asked for; the batch is
+    /// taken care of.
+    pub fn on_answer(&mut self, now: Moment, id: BatchId, answer: Answer, rng: &mut Rng) -> Verdict {
+        let verdict = self.sequence(id).on_answer(now, id.key, answer, rng);
+        if verdict == Verdict::Fatal {
+            self.fail(answer.error);
+        }
+        self.collect(id.lane);
+        verdict
+    }
+
+    /// The connection broke before the answer came.
+    pub fn on_cut(&mut self, now: Moment, id: BatchId, fate: Fate, rng: &mut Rng) {
+        self.sequence(id).on_cut(now, id.key, fate, rng);
+        self.collect(id.lane);
+    }
+
+    /// Whether InitProducerId is to be asked for an identity.
+    pub fn wants_identity(&self) -> bool {
+        self.wants_identity
+    }
+
+    /// InitProducerId has given an identity. A partition that writes under an earlier one goes on so.
+    pub fn on_identity(&mut self, identity: Identity) {
+        self.identity = Some(identity);
+        self.wants_identity = false;
+    }
+
+    /// Gives up everything, for good.
+    pub fn fail(&mut self, error: ErrorCode) {
+        self.fatal = Some(error);
+        for lane in self.busy.clone() {
+            self.close(lane);
+            self.lanes[lane.0 as usize].sequence.fail(error);
+            self.collect(lane);
+        }
+    }
+
+    /// The next batch that is done.
+    pub fn done(&mut self) -> Option<Done<T>> {
+        self.done.pop_front()
+    }
+
+    /// When `poll` may have something to do that it does not have now, after `now`. What is due by now waits for
+    /// something else: a leader, an identity, an answer.
+    pub fn deadline(&self, now: Moment) -> Option<Moment> {
+        let lanes = self.busy.iter().map(|it| &self.lanes[it.0 as usize]);
+        let moments = lanes.flat_map(|it| {
+            let open = it.open.as_ref().map(|it| [it.due, it.since + self.config.delivery_timeout]);
+            it.sequence.deadlines().into_iter().flatten().chain(open.into_iter().flatten())
+        });
+        moments.filter(|it| *it > now).min()
+    }
+
+    /// The tickets of all batches that are not done, so that their owner can wait for each.
+    pub fn tickets(&self) -> impl Iterator<Item = &T> {
+        let lanes = self.busy.iter().map(|it| &self.lanes[it.0 as usize]);
+        lanes.flat_map(|it| {
+            let open = it.open.as_ref().map(|it| &it.ticket);
+            it.sequence.payloads().map(|it| &it.ticket).chain(open)
+        })
+    }
+
+    /// Whether every batch is done and nothing is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.busy.is_empty()
+    }
+
+    /// Bytes of all batches that are not done.
+    pub fn used_bytes(&self) -> usize {
+        self.used_bytes
+    }
+
+    fn sequence(&mut self, id: BatchId) -> &mut Sequence<Closed<T>> {
+        &mut self.lanes[id.lane.0 as usize].sequence
+    }
+
+    fn admit(&mut self, bytes: usize) -> Result<(), Rejected> {
+        let bytes_max = self.config.record_bytes_max;
+        if bytes > bytes_max {
+            return Err(Rejected::TooLarge { bytes, bytes_max });
+        }
+        // One record may always be on its way, however little memory there is.
+        if self.used_bytes > 0 && self.used_bytes + bytes > self.config.memory_bytes {
+            self.pressed = true;
+            return Err(Rejected::Full { bytes });
+        }
+        Ok(())
+    }
+
+    /// Closes the open batch of a partition once it is time, and gives up what is overdue.
+    fn advance(&mut self, now: Moment, lane: Lane) {
+        let Partition { open, sequence, .. } = &self.lanes[lane.0 as usize];
+        if let Some(open) = open {
+            let overdue = open.since + self.config.delivery_timeout <= now;
+            let due = open.due <= now || self.pressed;
+            if overdue || (due && sequence.has_room()) {
+                self.close(lane);
+            }
+        }
+        self.lanes[lane.0 as usize].sequence.expire(now);
+        self.collect(lane);
+    }
+
+    fn close(&mut self, lane: Lane) {
+        let partition = &mut self.lanes[lane.0 as usize];
+        let Some(Open { builder, ticket, since, .. }) = partition.open.take() else { return };
+        let (count, bytes) = (builder.count(), builder.bytes());
+        let batch = Closed { ticket, body: Some(Body::Open(builder)), count, bytes };
+        partition.sequence.push(batch, count, since + self.config.delivery_timeout);
+    }
+
+    fn collect(&mut self, lane: Lane) {
+        let partition = &mut self.lanes[lane.0 as usize];
+        while let Some((batch, outcome)) = partition.sequence.finished() {
+            let Closed { ticket, count, bytes, .. } = batch;
+            self.used_bytes -= bytes;
+            self.pressed = false;
+            self.done.push_back(Done { partition: partition.name.clone(), ticket, count, outcome });
+        }
+        if partition.open.is_none() && partition.sequence.is_empty() {
+            self.busy.remove(&lane);
+        }
+    }
+
+    fn identify(&mut self, lane: Lane) {
+        let retired = self.lanes[lane.0 as usize].sequence.retired();
+        if self.identity.is_none_or(|it| Some(it.id) == retired) {
+            self.identity = None;
+            self.wants_identity = true;
+        }
+    }
+}
+
+impl<T> Closed<T> {
+    fn outgoing(&mut self, id: BatchId, partition: &TopicPartition, numbered: Numbered) -> Outgoing {
+        let body = self.body.take().expect("a batch that was sent before was kept");
+        if let Body::Packed(bytes, stamp) = &body {
+            self.body = Some(Body::Packed(bytes.clone(), *stamp));
+        }
+        Outgoing { id, partition: partition.clone(), stamp: numbered.stamp(), body }
+    }
+}
+
+/// Bytes of a record that has a batch for itself.
+fn alone<N: AsRef<[u8]>, V: AsRef<[u8]>>(record: &RecordSlices<'_, N, V>) -> usize {
+    BatchBuilder::new().size_with(record)
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { bytes } => write!(f, "no memory is left for a record of {bytes} bytes"),
+            Self::TooLarge { bytes, bytes_max } => {
+                write!(f, "a record of {bytes} bytes is larger than the limit of {bytes_max}")
+            }
+            Self::Unsound(_) => write!(f, "the record cannot be encoded"),
+            Self::Fatal(error) => write!(f, "the producer cannot go on: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Rejected {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unsound(error) => Some(error),
+            _ => None,
+        }
+    }
+}

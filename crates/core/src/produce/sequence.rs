@@ -1,0 +1,404 @@
+//! The client's end: under which number each batch of one partition goes out, when it goes again, and what becomes
+//! of it.
+//!
+//! Batches leave in order and keep their numbers over retries, so that the broker can tell a copy from a new batch.
+//! A number that was given but will never be written is a gap that the broker does not forgive. Then the numbers
+//! start again in a new epoch, which fences every copy that is still on its way. A batch takes part in that only
+//! if all its copies are known not to be written; one that may be written fails, and says so, since a copy of it
+//! under another number would not be known as one.
+
+use std::collections::VecDeque;
+
+use vltava_wire::{ErrorCode, record::RecordError};
+
+use super::{
+    stamp::{Identity, Number, Numbered},
+    verdict::{Answer, Verdict},
+};
+use crate::{Backoff, Moment, Rng, session::Fate};
+
+/// How many batches of one partition may be unanswered. A broker remembers no more than this.
+pub const IN_FLIGHT_MAX: usize = 5;
+
+/// The batches of one partition that are closed and not done, in the order they are written in.
+#[derive(Debug)]
+pub(super) struct Sequence<P> {
+    batches: VecDeque<Batch<P>>,
+    next_key: u64,
+    /// Under what the next batch goes out; none before the first, and when the identity is of no use any more.
+    numbering: Option<Numbering>,
+    renewal: Option<Renewal>,
+    retired: Option<i64>,
+    finished: VecDeque<(P, Outcome)>,
+    backoff: Backoff,
+}
+
+#[derive(Debug)]
+struct Batch<P> {
+    key: u64,
+    /// None once its owner was told what became of it.
+    payload: Option<P>,
+    count: u32,
+    deadline: Moment,
+    numbered: Option<Numbered>,
+    state: State,
+    /// A copy of it may be written already, or may be written yet.
+    doubt: bool,
+    failures: u32,
+    error: Option<ErrorCode>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// To be sent, not before this.
+    Ready(Moment),
+    /// To be sent when nothing is left before it: the broker missed something when it saw it last.
+    Behind,
+    /// Sent; `first` if nothing was left before it then.
+    Sent {
+        first: bool,
+    },
+    Written,
+}
+
+#[derive(Debug)]
+struct Numbering {
+    producer: Identity,
+    next: Number,
+}
+
+/// The numbers have to start again, as soon as nothing is in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    InNewEpoch,
+    AsSomebodyElse,
+}
+
+/// Where a batch was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The offset of its first record; none if a copy was written so long ago that the broker has forgotten where.
+    pub base_offset: Option<i64>,
+    /// The broker's clock in milliseconds, if that is what the topic's records carry.
+    pub log_append_time: Option<i64>,
+}
+
+/// What became of a batch.
+pub type Outcome = Result<Written, Failure>;
+
+/// Why a batch was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong.
+    pub reason: Reason,
+    /// Whether it may be written all the same, now or a little later.
+    pub maybe_written: bool,
+}
+
+/// What went wrong with a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The broker will not have it.
+    Refused(ErrorCode),
+    /// The delivery deadline passed; the error is what the broker last answered, if it answered at all.
+    Expired(Option<ErrorCode>),
+    /// A batch before it was given up, and nothing tells whether this one is written.
+    Orphaned,
+    /// It could not be packed.
+    Encoding(RecordError),
+    /// The producer as a whole cannot go on.
+    Fatal(ErrorCode),
+}
+
+/// What there is to do.
+#[derive(Debug)]
+pub(super) enum Todo<'a, P> {
+    /// Send this, under this number.
+    Send {
+        key: u64,
+        numbered: Numbered,
+        payload: &'a mut P,
+    },
+    /// Find an identity, other than the one that is retired: there is something to send.
+    Identify,
+    Nothing,
+}
+
+impl<P> Default for Sequence<P> {
+    fn default() -> Self {
+        Self {
+            batches: VecDeque::new(),
+            next_key: 0,
+            numbering: None,
+            renewal: None,
+            retired: None,
+            finished: VecDeque::new(),
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+impl<P> Sequence<P> {
+    /// Queues a batch of `count` records behind every earlier one.
+    pub(super) fn push(&mut self, payload: P, count: u32, deadline: Moment) {
+        self.batches.push_back(Batch {
+            key: self.next_key,
+            payload: Some(payload),
+            count,
+            deadline,
+            numbered: None,
+            state: State::Ready(Moment::default()),
+            doubt: false,
+            failures: 0,
+            error: None,
+        });
+        self.next_key += 1;
+    }
+
+    /// Whether a further batch could be sent at once: while not, it is better left open.
+    pub(super) fn has_room(&self) -> bool {
+        self.batches.len() < IN_FLIGHT_MAX && self.renewal.is_none()
+    }
+
+    /// Whether there is a batch that may go out now.
+    pub(super) fn is_ready(&mut self, now: Moment) -> bool {
+        self.renew();
+        self.ready(now).is_some()
+    }
+
+    /// The next batch to send, if one may go out now. A partition that has no numbers yet takes `identity`.
+    pub(super) fn poll(&mut self, now: Moment, identity: Option<Identity>) -> Todo<'_, P> {
+        self.renew();
+        let Some(index) = self.ready(now) else { return Todo::Nothing };
+        let Some(numbered) = self.number(index, identity) else { return Todo::Identify };
+        let batch = &mut self.batches[index];
+        batch.numbered = Some(numbered);
+        batch.state = State::Sent { first: index == 0 };
+        let payload = batch.payload.as_mut().expect("a batch that is ready is not given up");
+        Todo::Send { key: batch.key, numbered, payload }
+    }
+
+    /// A batch that is being sent, unless it was given up meanwhile.
+    pub(super) fn payload(&mut self, key: u64) -> Option<&mut P> {
+        let index = self.index(key)?;
+        self.batches[index].payload.as_mut()
+    }
+
+    /// The broker answered to a copy of a batch.
+    pub(super) fn on_answer(&mut self, now: Moment, key: u64, answer: Answer, rng: &mut Rng) -> Verdict {
+        let verdict = Verdict::from(answer.error);
+        let Some(index) = self.sent(key) else { return verdict };
+        let State::Sent { first } = self.batches[index].state else { unreachable!("it is sent") };
+        if answer.error != ErrorCode::None {
+            self.batches[index].error = Some(answer.error);
+        }
+        match verdict {
+            Verdict::Written => self.written(index, Some(answer)),
+            Verdict::Duplicate => self.written(index, None),
+            Verdict::Retry { unwritten, .. } => self.again(now, index, !unwritten, rng),
+            Verdict::Gap if first => {
+                self.again(now, index, false, rng);
+                self.renewal.get_or_insert(Renewal::InNewEpoch);
+            }
+            Verdict::Gap => self.batches[index].state = State::Behind,
+            Verdict::Fenced => {
+                self.again(now, index, false, rng);
+                self.renewal = Some(Renewal::AsSomebodyElse);
+            }
+            Verdict::Refused { unwritten } => {
+                self.batches[index].doubt |= !unwritten;
+                self.give_up(index, Reason::Refused(answer.error));
+            }
+            Verdict::Fatal => self.fail(answer.error),
+        }
+        self.settle();
+        verdict
+    }
+
+    /// The connection broke before an answer to a copy of a batch came.
+    pub(super) fn on_cut(&mut self, now: Moment, key: u64, fate: Fate, rng: &mut Rng) {
+        let Some(index) = self.sent(key) else { return };
+        self.again(now, index, fate == Fate::Unknown, rng);
+        self.settle();
+    }
+
+    /// A batch could not be packed, and so was not sent.
+    pub(super) fn on_unsendable(&mut self, key: u64, error: RecordError) {
+        let Some(index) = self.sent(key) else { return };
+        self.give_up(index, Reason::Encoding(error));
+        self.settle();
+    }
+
+    /// Gives up what is overdue. What is in flight then keeps its place until its answer comes.
+    pub(super) fn expire(&mut self, now: Moment) {
+        while let Some(index) = self.batches.iter().position(|it| it.payload.is_some()) {
+            // Batches have the same time from their first record on, so the first is due first.
+            if now < self.batches[index].deadline {
+                break;
+            }
+            let error = self.batches[index].error;
+            self.give_up(index, Reason::Expired(error));
+        }
+        self.settle();
+    }
+
+    /// Gives up everything.
+    pub(super) fn fail(&mut self, error: ErrorCode) {
+        while let Some(index) = self.batches.iter().position(|it| it.payload.is_some()) {
+            self.give_up(index, Reason::Fatal(error));
+        }
+        self.settle();
+    }
+
+    /// The next batch that is done, and how.
+    pub(super) fn finished(&mut self) -> Option<(P, Outcome)> {
+        self.finished.pop_front()
+    }
+
+    /// When `poll` and `expire` may have something to do.
+    pub(super) fn deadlines(&self) -> [Option<Moment>; 2] {
+        let expiry = self.batches.iter().find(|it| it.payload.is_some()).map(|it| it.deadline);
+        let due = self.next().and_then(|it| match self.batches[it].state {
+            State::Ready(at) => Some(at),
+            _ => None,
+        });
+        [expiry, due]
+    }
+
+    /// Whether every batch is done and nothing is in flight.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// What is waiting to be done, in order.
+    pub(super) fn payloads(&self) -> impl Iterator<Item = &P> {
+        self.batches.iter().filter_map(|it| it.payload.as_ref())
+    }
+
+    /// The id under which nothing can be written any more, if its owner still has it.
+    pub(super) fn retired(&self) -> Option<i64> {
+        self.retired
+    }
+
+    fn index(&self, key: u64) -> Option<usize> {
+        self.batches.binary_search_by_key(&key, |it| it.key).ok()
+    }
+
+    fn sent(&self, key: u64) -> Option<usize> {
+        self.index(key).filter(|it| matches!(self.batches[*it].state, State::Sent { .. }))
+    }
+
+    /// The next batch in order that is to be sent. It is never passed over: what is behind it waits too.
+    fn next(&self) -> Option<usize> {
+        let waits = |it: &Batch<P>| matches!(it.state, State::Ready(_) | State::Behind);
+        let next = self.batches.iter().take(IN_FLIGHT_MAX).position(waits);
+        next.filter(|_| self.renewal.is_none())
+    }
+
+    /// The next batch, if it may go out now.
+    fn ready(&self, now: Moment) -> Option<usize> {
+        let index = self.next()?;
+        let may_go = match self.batches[index].state {
+            State::Ready(at) => at <= now,
+            _ => index == 0,
+        };
+        may_go.then_some(index)
+    }
+
+    /// The number of a batch, which it keeps, or gets.
+    fn number(&mut self, index: usize, identity: Option<Identity>) -> Option<Numbered> {
+        let Batch { numbered, count, .. } = self.batches[index];
+        if numbered.is_some() {
+            return numbered;
+        }
+        if self.numbering.is_none() {
+            let producer = identity.filter(|it| Some(it.id) != self.retired)?;
+            self.numbering = Some(Numbering { producer, next: Number::default() });
+        }
+        let numbering = self.numbering.as_mut()?;
+        let numbered = Numbered { producer: numbering.producer, first: numbering.next, count };
+        numbering.next = numbered.next();
+        Some(numbered)
+    }
+
+    fn written(&mut self, index: usize, answer: Option<Answer>) {
+        let batch = &mut self.batches[index];
+        batch.state = State::Written;
+        let known = |field: i64| (field >= 0).then_some(field);
+        let written = Written {
+            base_offset: answer.and_then(|it| known(it.base_offset)),
+            log_append_time: answer.and_then(|it| known(it.log_append_time)),
+        };
+        self.finished.extend(batch.payload.take().map(|it| (it, Ok(written))));
+    }
+
+    fn again(&mut self, now: Moment, index: usize, doubt: bool, rng: &mut Rng) {
+        let batch = &mut self.batches[index];
+        batch.failures += 1;
+        batch.doubt |= doubt;
+        batch.state = State::Ready(now + self.backoff.after(batch.failures, rng));
+    }
+
+    /// Tells the owner that a batch is given up. If it has a number, that is a gap, so numbers start again.
+    fn give_up(&mut self, index: usize, reason: Reason) {
+        let batch = &mut self.batches[index];
+        let in_flight = matches!(batch.state, State::Sent { .. });
+        let answered = matches!(reason, Reason::Refused(_) | Reason::Encoding(_));
+        let maybe_written = batch.doubt || (in_flight && !answered);
+        let failure = Failure { reason, maybe_written };
+        self.finished.extend(batch.payload.take().map(|it| (it, Err(failure))));
+        if batch.numbered.is_some() {
+            self.renewal.get_or_insert(Renewal::InNewEpoch);
+        }
+        if answered {
+            batch.state = State::Ready(Moment::default());
+        }
+    }
+
+    /// Lets go of what is done and no longer in the way.
+    fn settle(&mut self) {
+        let gone =
+            |it: &Batch<P>| it.payload.is_none() && matches!(it.state, State::Ready(_) | State::Behind);
+        self.batches.retain(|it| !gone(it));
+        while self.batches.front().is_some_and(|it| it.state == State::Written) {
+            self.batches.pop_front();
+        }
+    }
+
+    /// Starts the numbers again, if they have to and nothing is in flight.
+    fn renew(&mut self) {
+        if self.batches.iter().any(|it| matches!(it.state, State::Sent { .. })) {
+            return;
+        }
+        let Some(renewal) = self.renewal.take() else { return };
+        while let Some(index) = self.batches.iter().position(|it| it.doubt && it.payload.is_some()) {
+            self.give_up(index, Reason::Orphaned);
+            self.renewal = None;
+        }
+        self.batches.retain(|it| it.payload.is_some());
+        for batch in &mut self.batches {
+            batch.numbered = None;
+            if batch.state == State::Behind {
+                batch.state = State::Ready(Moment::default());
+            }
+        }
+        self.numbering = self.numbering.take().and_then(|it| it.renewed(renewal, &mut self.retired));
+    }
+}
+
+impl Numbering {
+    /// The numbers from 0 in the next epoch, if there is one under this identity.
+    fn renewed(self, renewal: Renewal, retired: &mut Option<i64>) -> Option<Self> {
+        let Identity { id, epoch } = self.producer;
+        match epoch.checked_add(1) {
+            // The last epoch is left alone: brokers keep it for themselves.
+            Some(epoch) if epoch < i16::MAX && renewal == Renewal::InNewEpoch => {
+                Some(Self { producer: Identity { id, epoch }, next: Number::default() })
+            }
+            _ => {
+                *retired = Some(id);
+                None
+            }
+        }
+    }
+}
