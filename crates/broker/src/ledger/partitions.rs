@@ -24,13 +24,14 @@ messages! {
     pub struct StoredProducer {
         producer_id: i64 => 0..;
         producer_epoch: i16 => 0..;
+        last_used: i64 => 0..;
         batches: Vec<StoredBatch> => 0..;
     }
 
     /// A batch that may come again.
     pub struct StoredBatch {
         base_sequence: i32 => 0..;
-        count: i32 => 0..;
+        count: u32 => 0..;
         base_offset: i64 => 0..;
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use vltava_core::Timestamp;
+
 use crate::{
     Result,
     disk::{Disk, File},
@@ -32,7 +34,7 @@ pub(super) enum Indexes {
 impl Checkpoint {
     /// What is so now, at the journal's end. All batches are moved into segments, settled or not: what the image
     /// names is synced before the image is.
-    pub(super) fn capture(state: &mut State, indexes: Indexes) -> Result<Self, Failure> {
+    pub(super) fn capture(state: &mut State, indexes: Indexes, now: Timestamp) -> Result<Self, Failure> {
         let end = state.journal.end();
         let contents = &mut state.contents;
         contents.move_batches(end.position).map_err(Failure::writing("a segment"))?;
@@ -45,7 +47,7 @@ impl Checkpoint {
         let indexes = contents.all_partitions().flat_map(|it| it.indexes_to_store(indexes)).collect();
         let unneeded = std::mem::take(&mut contents.unneeded_files);
         let &Place { file_bytes, key, .. } = state.journal.place();
-        let image = image::encode(Anchor { end, file_bytes, key }, contents.image());
+        let image = image::encode(Anchor { end, file_bytes, key }, contents.image(now));
         Ok(Self { position: end.position, image, segments, indexes, unneeded })
     }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use vltava_core::Timestamp;
 use vltava_wire::{
     Uuid,
     record::{BATCH_OVERHEAD_BYTES, BatchHeader},
@@ -23,11 +24,11 @@ use super::{
     entry::KIND_BATCH,
     files::Files,
     partition::{Partition, Unmoved},
-    producers::Producers,
+    producers,
     segment::Segment,
 };
 
-/// What stands before a batch in its entry: topic id, partition, and zeros up to a round number.
+/// What stands before a batch in its entry: topic id, partition, time in ms, and zeros up to a round number.
 pub(super) const BATCH_PREFIX_BYTES: usize = 32;
 /// Batches are written to a segment in pieces of about this size.
 const MOVE_BYTES: usize = 1024 * 1024;
@@ -96,14 +97,16 @@ impl Contents {
             return Err(broken("is too short"));
         }
         let at = PartitionId { topic: Uuid(payload.get_u128()), partition: payload.get_i32() };
-        payload.advance(BATCH_PREFIX_BYTES - 20);
+        let appended = Timestamp(payload.get_i64());
+        payload.advance(BATCH_PREFIX_BYTES - 28);
         let header = BatchHeader::parse(&payload).map_err(|error| broken("is broken").because(error))?;
         let Some(partition) = self.partition(at) else { return Err(broken("is of an unknown partition")) };
         if header.base_offset != partition.end {
             return Err(broken("does not continue its partition"));
         }
         // A copy, so that the rest of the file that was read does not stay in memory.
-        self.take_in(at, header, Bytes::copy_from_slice(&payload), position);
+        let bytes = Bytes::copy_from_slice(&payload);
+        self.take_in(at, Unmoved { position, at: appended, header, bytes });
         Ok(())
     }
 
@@ -141,19 +144,18 @@ impl Contents {
         let Some(partition) = self.partition(at) else { return };
         partition.log_start = stored.log_start;
         partition.end = stored.end;
-        partition.producers = Producers::restored(&stored.producers);
+        partition.windows = producers::restored(&stored.producers);
         let segment = |it: &partitions::StoredSegment| {
             Segment::restored(at, it.base_offset, it.length as u64, it.max_timestamp)
         };
         partition.segments = stored.segments.iter().map(segment).collect();
     }
 
-    /// Takes in a batch that is in the journal, which is at `position` after it.
-    pub(super) fn take_in(&mut self, at: PartitionId, header: BatchHeader, bytes: Bytes, position: u64) {
-        self.unmoved_bytes += bytes.len();
+    /// Takes in a batch that is in the journal.
+    pub(super) fn take_in(&mut self, at: PartitionId, batch: Unmoved) {
+        self.unmoved_bytes += batch.bytes.len();
         self.with_unmoved.insert(at);
-        let partition = self.partition(at).expect("a batch is taken in for a partition there is");
-        partition.on_appended(header, bytes, position);
+        self.partition(at).expect("a batch is taken in for a partition there is").on_appended(batch);
     }
 
     /// Moves batches from memory into segments: those that end in the journal at `until` or before.
@@ -196,9 +198,9 @@ impl Contents {
     }
 
     /// The entries that make up all of this, if no batch is in memory.
-    pub(super) fn image(&self) -> impl Iterator<Item = Entry> {
-        let partitions = self.partitions.values().flatten();
-        self.ledger.image().chain(partitions.map(|it| Entry::PartitionStored(stored(it))))
+    pub(super) fn image(&mut self, now: Timestamp) -> impl Iterator<Item = Entry> {
+        let partitions = self.partitions.values_mut().flatten();
+        self.ledger.image().chain(partitions.map(move |it| Entry::PartitionStored(stored(it, now))))
     }
 }
 
@@ -220,7 +222,7 @@ fn gather(unmoved: &std::collections::VecDeque<Unmoved>, until: u64, room: u64) 
     (count, piece.freeze())
 }
 
-fn stored(partition: &Partition) -> partitions::Stored {
+fn stored(partition: &mut Partition, now: Timestamp) -> partitions::Stored {
     assert!(partition.unmoved.is_empty(), "an image is made when all batches of {} were moved", partition.id);
     let segment = |it: &Segment| partitions::StoredSegment {
         base_offset: it.base_offset,
@@ -233,6 +235,6 @@ fn stored(partition: &Partition) -> partitions::Stored {
         log_start: partition.log_start,
         end: partition.end,
         segments: partition.segments.iter().map(segment).collect(),
-        producers: partition.producers.image(),
+        producers: producers::image(&mut partition.windows, now),
     }
 }

@@ -75,10 +75,6 @@ impl Journal {
         self.end
     }
 
-    pub(super) fn synced(&self) -> u64 {
-        self.synced
-    }
-
     /// The longest payload that fits a file.
     pub(super) fn payload_bytes_max(&self) -> usize {
         self.place.file_bytes as usize - HEADER_BYTES

@@ -123,7 +123,7 @@ impl Keeper {
         if self.storing.is_some() || since < self.shared.options.checkpoint_bytes {
             return;
         }
-        match Checkpoint::capture(state, Indexes::Closed) {
+        match Checkpoint::capture(state, Indexes::Closed, self.shared.clock.wall()) {
             Ok(checkpoint) => self.storing = Some(store(self.shared.clone(), checkpoint)),
             Err(failure) => self.on_failure(state, now, failure),
         }
@@ -220,7 +220,7 @@ impl Keeper {
             if let Some(closed @ Closed::Failed(_)) = &state.closed {
                 return Err(closed.error());
             }
-            Checkpoint::capture(&mut state, Indexes::All)
+            Checkpoint::capture(&mut state, Indexes::All, self.shared.clock.wall())
         };
         self.leave(checkpoint).await
     }

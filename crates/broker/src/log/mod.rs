@@ -347,7 +347,8 @@ impl Log {
 
     /// Appends one whole batch that was checked, unless its producer already did.
     pub(crate) fn append(&self, at: PartitionId, batch: &[u8]) -> Result<Appended, Refused> {
-        self.change(|state| state.append(at, batch))
+        let now = self.shared.clock.wall();
+        self.change(|state| state.append(at, batch, now))
     }
 
     fn change<T>(&self, make: impl FnOnce(&mut State) -> Result<T, Refused>) -> Result<T, Refused> {

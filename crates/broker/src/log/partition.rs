@@ -9,13 +9,17 @@ use std::{
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use vltava_core::{
+    Timestamp,
+    produce::{Numbered, Windows},
+};
 use vltava_wire::record::BatchHeader;
 
 use super::{
     PartitionId,
     checkpoint::Indexes,
     index::Target,
-    producers::Producers,
+    producers,
     segment::{Limits, Segment},
 };
 
@@ -31,7 +35,7 @@ pub(super) struct Partition {
     pub(super) written: u64,
     pub(super) segments: Vec<Segment>,
     pub(super) unmoved: VecDeque<Unmoved>,
-    pub(super) producers: Producers,
+    pub(super) windows: Windows,
     waiting: Vec<Weak<Notify>>,
 }
 
@@ -39,6 +43,8 @@ pub(super) struct Partition {
 pub(super) struct Unmoved {
     /// Where the journal was after it.
     pub(super) position: u64,
+    /// When it was appended.
+    pub(super) at: Timestamp,
     pub(super) header: BatchHeader,
     pub(super) bytes: Bytes,
 }
@@ -54,18 +60,20 @@ impl Partition {
             written: 0,
             segments: Vec::new(),
             unmoved: VecDeque::new(),
-            producers: Producers::default(),
+            windows: Windows::default(),
             waiting: Vec::new(),
         }
     }
 
-    /// Takes in a batch that was appended to the journal, which now ends at `position`.
-    pub(super) fn on_appended(&mut self, header: BatchHeader, bytes: Bytes, position: u64) {
-        assert_eq!(header.base_offset, self.end, "a batch continues the log of {}", self.id);
-        self.end = header.last_offset() + 1;
-        self.written = position;
-        self.producers.on_appended(&header);
-        self.unmoved.push_back(Unmoved { position, header, bytes });
+    /// Takes in a batch that was appended to the journal.
+    pub(super) fn on_appended(&mut self, batch: Unmoved) {
+        assert_eq!(batch.header.base_offset, self.end, "a batch continues the log of {}", self.id);
+        self.end = batch.header.last_offset() + 1;
+        self.written = batch.position;
+        if let Ok(Some(numbered)) = Numbered::of(&batch.header) {
+            producers::remember(&mut self.windows, &numbered, batch.header.base_offset, batch.at);
+        }
+        self.unmoved.push_back(batch);
     }
 
     /// All below `offset` is settled.

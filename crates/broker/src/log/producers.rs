@@ -1,116 +1,85 @@
-//! Who wrote to a partition: for each idempotent producer, the batches that may come again.
+//! Who wrote to a partition, as an image keeps it, and how much of that is remembered.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use vltava_wire::{ErrorCode, record::BatchHeader};
+use vltava_core::{
+    Timestamp,
+    produce::{Number, Numbered, Remembered, Window, Windows},
+};
 
 use crate::ledger::partitions::{StoredBatch, StoredProducer};
 
-/// A producer has no more batches under way, so no older one comes again.
-const BATCHES_MAX: usize = 5;
-/// A partition remembers no more producers; the one that wrote longest ago is forgotten first.
+/// A partition remembers no more producers; those that wrote longest ago are forgotten first.
 const PRODUCERS_MAX: usize = 10_000;
+/// A producer that has not written for a day is forgotten, as Kafka does.
+const REMEMBERED_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
-#[derive(Debug, Default)]
-pub(super) struct Producers {
-    known: BTreeMap<i64, Producer>,
+/// Takes in a batch that was appended at `base_offset`.
+pub(super) fn remember(windows: &mut Windows, batch: &Numbered, base_offset: i64, at: Timestamp) {
+    let is_known = || windows.entries().any(|(id, _)| id == batch.producer.id);
+    if windows.entries().len() >= PRODUCERS_MAX && !is_known() {
+        let longest_ago = windows.entries().map(|(_, it)| it.last_used()).min();
+        windows.expire(longest_ago.map_or(at, |it| Timestamp(it.0.saturating_add(1))));
+    }
+    windows.appended(batch, base_offset, at);
 }
 
-#[derive(Debug, Default)]
-struct Producer {
-    epoch: i16,
-    batches: VecDeque<StoredBatch>,
+/// What an image says of them, without those that are forgotten.
+pub(super) fn image(windows: &mut Windows, now: Timestamp) -> Vec<StoredProducer> {
+    windows.expire(Timestamp(now.0.saturating_sub(REMEMBERED_MILLIS)));
+    let batch = |it: &Remembered| StoredBatch {
+        base_sequence: it.first.field(),
+        count: it.count,
+        base_offset: it.base_offset,
+    };
+    let producer = |(producer_id, window): (i64, &Window)| StoredProducer {
+        producer_id,
+        producer_epoch: window.epoch(),
+        last_used: window.last_used().0,
+        batches: window.batches().map(batch).collect(),
+    };
+    windows.entries().map(producer).collect()
 }
 
-/// What to do with a batch.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Append,
-    /// It was appended there already.
-    Duplicate {
-        base_offset: i64,
-    },
-    Refuse(ErrorCode),
-}
-
-impl Producers {
-    /// What to do with a batch that was sent.
-    pub(super) fn check(&self, batch: &BatchHeader) -> Verdict {
-        let Some(producer) = self.known.get(&batch.producer_id) else { return Verdict::Append };
-        if batch.producer_id < 0 {
-            return Verdict::Append;
-        }
-        match batch.producer_epoch.cmp(&producer.epoch) {
-            std::cmp::Ordering::Less => Verdict::Refuse(ErrorCode::InvalidProducerEpoch),
-            std::cmp::Ordering::Greater if batch.base_sequence == 0 => Verdict::Append,
-            std::cmp::Ordering::Greater => Verdict::Refuse(ErrorCode::OutOfOrderSequenceNumber),
-            std::cmp::Ordering::Equal => producer.check(batch),
-        }
-    }
-
-    /// Remembers a batch that was appended.
-    pub(super) fn on_appended(&mut self, batch: &BatchHeader) {
-        if batch.producer_id < 0 {
-            return;
-        }
-        if self.known.len() == PRODUCERS_MAX && !self.known.contains_key(&batch.producer_id) {
-            self.forget_one();
-        }
-        let producer = self.known.entry(batch.producer_id).or_default();
-        if producer.epoch != batch.producer_epoch {
-            producer.epoch = batch.producer_epoch;
-            producer.batches.clear();
-        }
-        if producer.batches.len() == BATCHES_MAX {
-            producer.batches.pop_front();
-        }
-        producer.batches.push_back(StoredBatch {
-            base_sequence: batch.base_sequence,
-            count: batch.count,
-            base_offset: batch.base_offset,
-        });
-    }
-
-    fn forget_one(&mut self) {
-        let last_offset = |it: &Producer| it.batches.back().map_or(-1, |batch| batch.base_offset);
-        let oldest = self.known.iter().min_by_key(|(_, it)| last_offset(it)).map(|(id, _)| *id);
-        self.known.remove(&oldest.expect("there are some, since there are too many"));
-    }
-
-    pub(super) fn image(&self) -> Vec<StoredProducer> {
-        let stored = |(&producer_id, it): (&i64, &Producer)| StoredProducer {
-            producer_id,
-            producer_epoch: it.epoch,
-            batches: it.batches.iter().cloned().collect(),
+/// What an image said.
+pub(super) fn restored(image: &[StoredProducer]) -> Windows {
+    let mut windows = Windows::default();
+    for it in image {
+        let batch = |it: &StoredBatch| {
+            let first = Number::new(it.base_sequence)?;
+            Some(Remembered { first, count: it.count, base_offset: it.base_offset })
         };
-        self.known.iter().map(stored).collect()
+        let batches = it.batches.iter().filter_map(batch);
+        windows.restore(it.producer_id, Window::new(it.producer_epoch, Timestamp(it.last_used), batches));
     }
-
-    pub(super) fn restored(image: &[StoredProducer]) -> Self {
-        let producer = |it: &StoredProducer| {
-            let batches = it.batches.iter().cloned().collect();
-            (it.producer_id, Producer { epoch: it.producer_epoch, batches })
-        };
-        Self { known: image.iter().map(producer).collect() }
-    }
+    windows
 }
 
-impl Producer {
-    fn check(&self, batch: &BatchHeader) -> Verdict {
-        let same = |it: &&StoredBatch| (it.base_sequence, it.count) == (batch.base_sequence, batch.count);
-        if let Some(known) = self.batches.iter().find(same) {
-            return Verdict::Duplicate { base_offset: known.base_offset };
-        }
-        let next = self.batches.back().map_or(0, |it| next_sequence(it.base_sequence, it.count));
-        if batch.base_sequence == next {
-            Verdict::Append
-        } else {
-            Verdict::Refuse(ErrorCode::OutOfOrderSequenceNumber)
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use vltava_core::produce::Identity;
 
-/// Sequence numbers begin again at 0 after the greatest.
-fn next_sequence(base: i32, count: i32) -> i32 {
-    ((i64::from(base) + i64::from(count)) % (i64::from(i32::MAX) + 1)) as i32
+    use super::*;
+
+    fn batch(id: i64) -> Numbered {
+        Numbered { producer: Identity { id, epoch: 0 }, first: Number::default(), count: 1 }
+    }
+
+    #[test]
+    fn a_flood_of_producers_takes_no_more_memory_than_there_is_for_them() {
+        let mut windows = Windows::default();
+        for id in 0..PRODUCERS_MAX as i64 + 100 {
+            remember(&mut windows, &batch(id), id, Timestamp(id));
+        }
+        assert_eq!(windows.entries().len(), PRODUCERS_MAX);
+        assert_eq!(windows.entries().next().map(|(id, _)| id), Some(100), "the first ones are forgotten");
+    }
+
+    #[test]
+    fn an_image_brings_back_all_that_wrote_within_a_day() {
+        let mut windows = Windows::default();
+        remember(&mut windows, &batch(1), 10, Timestamp(0));
+        remember(&mut windows, &batch(2), 11, Timestamp(1));
+        let image = image(&mut windows, Timestamp(REMEMBERED_MILLIS + 1));
+        assert_eq!(image.iter().map(|it| it.producer_id).collect::<Vec<_>>(), [2]);
+        assert_eq!(restored(&image), windows);
+    }
 }

@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, io};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use vltava_core::Rng;
+use vltava_core::{
+    Rng, Timestamp,
+    produce::{Check, Numbered, Remembered},
+};
 use vltava_wire::{
     Encoder, ErrorCode, Uuid,
     record::{BatchHeader, patch_base_offset, patch_leader_epoch},
@@ -16,7 +19,7 @@ use super::{
     contents::{BATCH_PREFIX_BYTES, Contents},
     entry::{HEADER_BYTES, KIND_BATCH},
     journal::Journal,
-    producers::Verdict,
+    partition::Unmoved,
 };
 
 pub(super) struct State {
@@ -75,14 +78,20 @@ impl State {
     }
 
     /// Appends a batch to its partition.
-    pub(super) fn append(&mut self, at: PartitionId, batch: &[u8]) -> Result<Appended, Refused> {
+    pub(super) fn append(
+        &mut self,
+        to: PartitionId,
+        batch: &[u8],
+        now: Timestamp,
+    ) -> Result<Appended, Refused> {
         self.check_open()?;
         let mut header = BatchHeader::parse(batch).map_err(|_| ErrorCode::CorruptMessage)?;
-        let partition = self.contents.partition(at).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        match partition.producers.check(&header) {
-            Verdict::Append => (),
-            Verdict::Refuse(code) => return Err(code.into()),
-            Verdict::Duplicate { base_offset } => {
+        let numbered = Numbered::of(&header).map_err(|_| ErrorCode::InvalidRecord)?;
+        let partition = self.contents.partition(to).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        match numbered.map_or(Check::Append, |it| partition.windows.check(&it)) {
+            Check::Append => (),
+            Check::Refused(code) => return Err(code.into()),
+            Check::Duplicate(Remembered { base_offset, .. }) => {
                 // Its own position is no later than that of the last batch there.
                 return Ok(Appended { base_offset, position: Position(partition.written), duplicate: true });
             }
@@ -92,23 +101,25 @@ impl State {
         if batch.len() > self.journal.payload_bytes_max() - BATCH_PREFIX_BYTES {
             return Err(ErrorCode::MessageTooLarge.into());
         }
-        let (position, batch) = self.write_batch(at, &header, batch)?;
-        self.contents.take_in(at, header, batch, position);
-        self.unsettled.push_back((position, at, header.last_offset() + 1));
+        let (position, bytes) = self.write_batch(to, &header, batch, now)?;
+        self.contents.take_in(to, Unmoved { position, at: now, header, bytes });
+        self.unsettled.push_back((position, to, header.last_offset() + 1));
         Ok(Appended { base_offset: header.base_offset, position: Position(position), duplicate: false })
     }
 
     fn write_batch(
         &mut self,
-        at: PartitionId,
+        to: PartitionId,
         header: &BatchHeader,
         batch: &[u8],
+        now: Timestamp,
     ) -> Result<(u64, Bytes), Refused> {
         const START: usize = HEADER_BYTES + BATCH_PREFIX_BYTES;
         let mut entry = BytesMut::with_capacity(START + batch.len());
         entry.put_bytes(0, HEADER_BYTES);
-        entry.put_u128(at.topic.0);
-        entry.put_i32(at.partition);
+        entry.put_u128(to.topic.0);
+        entry.put_i32(to.partition);
+        entry.put_i64(now.0);
         entry.put_bytes(0, START - entry.len());
         entry.put_slice(batch);
         patch_base_offset(&mut entry[START..], header.base_offset);
