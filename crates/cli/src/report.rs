@@ -100,6 +100,21 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<vltava::Error> for Failure {
+    fn from(error: vltava::Error) -> Failure {
+        let mut failure = Failure::new(error.to_string());
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            failure = failure.note(error.to_string());
+            cause = error.source();
+        }
+        match error.likely_fix() {
+            Some(fix) => failure.fix(fix),
+            None => failure,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,76 @@
+//! Which cluster a command talks to: the one that was named, or the embedded broker in `./.vltava`.
+
+use std::path::Path;
+
+use vltava::{Client, InProcess};
+
+use crate::{
+    embedded::{self, Embedded, FOLDER},
+    report::Failure,
+};
+
+/// What commands call themselves to brokers.
+const CLIENT_ID: &str = "vltava";
+
+/// The `-b` of every command that talks to a cluster.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Brokers {
+    /// Brokers of the cluster; without any, the embedded broker in ./.vltava
+    #[arg(short, long, env = "VLTAVA_BROKERS", value_name = "HOST:PORT,…")]
+    brokers: Option<String>,
+}
+
+/// A cluster, and the broker in this process if that is what it consists of.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    /// How reports call it: the brokers as they were given, or the embedded broker.
+    pub(crate) name: String,
+    /// What a further command needs to find it too, with a blank before.
+    pub(crate) flag: String,
+    embedded: Option<Embedded>,
+}
+
+impl Brokers {
+    /// What was named by flag or environment, if anything was.
+    pub(crate) fn named(&self) -> Option<&str> {
+        self.brokers.as_deref().filter(|brokers| !brokers.trim().is_empty())
+    }
+
+    /// Connects to the brokers that were named, else to the embedded one.
+    pub(crate) async fn connect(&self) -> Result<Cluster, Failure> {
+        match self.named() {
+            Some(brokers) => named(brokers, CLIENT_ID).await,
+            None => embedded(CLIENT_ID).await,
+        }
+    }
+}
+async fn named(brokers: &str, client_id: &str) -> Result<Cluster, Failure> {
+    let client = Client::builder().brokers(brokers).client_id(client_id).connect().await;
+    let client = client.map_err(vltava::Error::from)?;
+    Ok(Cluster { client, name: brokers.to_owned(), flag: format!(" -b {brokers}"), embedded: None })
+}
+
+async fn embedded(client_id: &str) -> Result<Cluster, Failure> {
+    let embedded = embedded::open(Path::new(FOLDER)).await?;
+    let client = Client::builder().client_id(client_id);
+    let client = match &embedded {
+        Embedded::Ours { broker, .. } => client.brokers(broker.bootstrap()).dial(broker.dial()),
+        Embedded::Theirs { address } => client.brokers(address),
+    };
+    let client = client.connect().await;
+    let client = client.map_err(vltava::Error::from)?;
+    let name = "the embedded broker".to_owned();
+    Ok(Cluster { client, name, flag: String::new(), embedded: Some(embedded) })
+}
+
+impl Cluster {
+    /// Lets go of the cluster, and stops the broker if it is in this process.
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        drop(self.client);
+        match self.embedded {
+            Some(Embedded::Ours { folder, broker }) => embedded::shutdown(&folder, broker).await,
+            _ => Ok(()),
+        }
+    }
+}
