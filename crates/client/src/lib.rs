@@ -15,6 +15,8 @@ mod entropy;
 mod error;
 mod metrics;
 mod net;
+#[cfg(test)]
+mod peer;
 mod producer;
 mod task;
 
@@ -26,8 +28,8 @@ pub use client::{Client, ClientBuilder};
 pub use clock::SystemClock;
 pub use config::StartOffset;
 pub use consumer::{
-    AssignmentId, BatchRecords, Commit, Committer, Event, Events, Offset, PartitionStream, RecordBatch,
-    Revocation,
+    AssignedConsumer, AssignmentId, BatchRecords, Commit, Committer, ConsumerBuilder, Event, Events, Offset,
+    PartitionStream, RecordBatch, Revocation,
 };
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use metrics::Metrics;

@@ -123,6 +123,12 @@ impl Cluster {
         self.inner.stale();
     }
 
+    /// A broker did not answer: others go first, and what it led may have moved.
+    pub(crate) fn lost(&self, node: NodeId) {
+        self.inner.lock().route.on_unreachable(node);
+        self.inner.stale();
+    }
+
     /// Keeps a topic in the view from now on, until the interest is dropped.
     pub(crate) fn interest(&self, topic: &Arc<str>) -> Interest {
         self.inner.lock().refresh.want(topic);

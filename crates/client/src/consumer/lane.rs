@@ -74,11 +74,6 @@ impl Lane {
         self.lock().bytes
     }
 
-    /// Whether everything was taken.
-    pub(super) fn is_empty(&self) -> bool {
-        self.lock().items.is_empty()
-    }
-
     /// Ends the lane from either side; what was not taken is dropped.
     pub(super) fn end(&self) {
         let mut state = self.lock();

@@ -2,6 +2,8 @@
 
 use std::task::{Context, Poll};
 
+use vltava_core::TopicPartition;
+
 use super::{PartitionStream, RecordBatch};
 use crate::error::Result;
 
@@ -20,6 +22,16 @@ impl Streams {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &PartitionStream> {
         self.streams.iter()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// Lets go of the streams that are done, and tells where each stood.
+    pub(crate) fn retire(&mut self, done: impl Fn(&PartitionStream) -> bool) -> Vec<(TopicPartition, i64)> {
+        let retired = self.streams.extract_if(.., |stream| done(stream));
+        retired.filter_map(|stream| Some((stream.topic_partition().clone(), stream.position()?))).collect()
     }
 
     /// The next batch of any partition. Pending also while there are no partitions.

@@ -126,11 +126,11 @@ impl Link {
     }
 }
 
-/// The highest version that is used of an API. Above these, committed offsets name topics by id alone, also those
-/// that were deleted since.
+/// The highest version that is used of an API: above these, topics are named by their ids alone.
 fn ceiling(api: Api) -> i16 {
     match api {
         Api::OffsetCommit | Api::OffsetFetch => 9,
+        Api::Produce | Api::Fetch => 12,
         _ => i16::MAX,
     }
 }
@@ -283,5 +283,102 @@ impl Socket {
         for Cut { fate, tag } in waiting {
             let _ = tag.send(Err(end.clone().written_perhaps(fate == Fate::Unknown)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vltava_wire::messages::{HeartbeatRequest, HeartbeatResponse};
+
+    use super::*;
+    use crate::{
+        config,
+        peer::{Peer, Reply},
+    };
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    async fn link(peer: &Peer) -> Link {
+        let broker = Broker { node: Some(1), address: "peer:9092".parse().expect("an address") };
+        Link::open(&peer.context(config::Connection::default()), &broker).await.expect("the peer answers")
+    }
+
+    fn heartbeat(generation_id: i32) -> impl FnOnce(i16) -> HeartbeatRequest {
+        move |_| HeartbeatRequest { generation_id, ..Default::default() }
+    }
+
+    /// Answers a heartbeat with its generation as the throttle time, unless it is to be silent or to hang up.
+    fn echo() -> Peer {
+        Peer::new(|mut asked| match asked.read::<HeartbeatRequest>().generation_id {
+            -1 => Reply::Silence,
+            -2 => Reply::Cut,
+            generation => asked.answer(&HeartbeatResponse { throttle_time_ms: generation, error_code: 0 }),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_find_their_requests_however_many_are_under_way() {
+        let link = link(&echo()).await;
+        let answers: Vec<_> =
+            (0..100).map(|n| link.send(heartbeat(n), PATIENCE).expect("the version is known")).collect();
+        for (n, answer) in answers.into_iter().enumerate().rev() {
+            assert_eq!(answer.wait().await.expect("an answer").throttle_time_ms, n as i32);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cut_tells_all_who_wait_that_it_may_have_been_done() {
+        let link = link(&echo()).await;
+        let silent = link.send(heartbeat(-1), PATIENCE).expect("the version is known");
+        let cut = link.send(heartbeat(-2), PATIENCE).expect("the version is known");
+        for answer in [silent, cut] {
+            let error = answer.wait().await.expect_err("the connection is gone");
+            assert_eq!(error.kind(), ErrorKind::Disconnected);
+            assert!(error.maybe_written() && error.is_retriable());
+            assert!(error.to_string().contains("broker 1"), "{error}");
+        }
+        assert!(!link.is_open());
+        let error = link.call(heartbeat(1), PATIENCE).await.expect_err("the connection stays gone");
+        assert!(!error.maybe_written(), "it was never sent");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_falls_silent_is_given_up() {
+        let link = link(&echo()).await;
+        let before = link.context.now();
+        let error = link.call(heartbeat(-1), PATIENCE).await.expect_err("no answer comes");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(error.maybe_written());
+        let waited = link.context.now() - before;
+        assert!(waited >= PATIENCE && waited < PATIENCE + Duration::from_secs(1), "{waited:?}");
+        assert!(!link.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_stops_waiting_harms_nobody() {
+        let link = link(&echo()).await;
+        drop(link.send(heartbeat(5), PATIENCE).expect("the version is known"));
+        let abandoned = link.send(heartbeat(6), PATIENCE).expect("the version is known");
+        tokio::task::yield_now().await;
+        drop(abandoned);
+        assert_eq!(link.call(heartbeat(7), PATIENCE).await.expect("an answer").throttle_time_ms, 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_nobody_asked_for_ends_the_connection() {
+        let peer = Peer::new(|mut asked| {
+            asked.header.correlation_id += 1;
+            asked.answer(&HeartbeatResponse::default())
+        });
+        let error = link(&peer).await.call(heartbeat(1), PATIENCE).await.expect_err("not its answer");
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_handle_leaves_but_its_answer_comes() {
+        let link = link(&echo()).await;
+        let answer = link.send(heartbeat(3), PATIENCE).expect("the version is known");
+        drop(link);
+        assert_eq!(answer.wait().await.expect("an answer").throttle_time_ms, 3);
     }
 }

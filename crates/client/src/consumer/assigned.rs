@@ -1,0 +1,83 @@
+//! Reading partitions that the user names, without a group.
+
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+use vltava_core::TopicPartition;
+
+use super::{AssignmentId, Offset, RecordBatch, fetcher::Assignment, fetcher::Fetcher, streams::Streams};
+use crate::{Client, config, error::Result, task::Task};
+
+/// A consumer of partitions that were named outright. It belongs to no group and commits nothing; fetching stops
+/// when it is dropped.
+#[derive(Debug)]
+pub struct AssignedConsumer {
+    streams: Streams,
+    positions: BTreeMap<TopicPartition, i64>,
+    ends: Option<BTreeMap<TopicPartition, i64>>,
+    _driver: Task,
+}
+
+impl AssignedConsumer {
+    pub(super) fn new(
+        client: &Client,
+        config: config::Consumer,
+        partitions: impl IntoIterator<Item = (TopicPartition, Offset)>,
+    ) -> Self {
+        let mut fetcher = Fetcher::new(client, config);
+        let partitions: BTreeMap<_, _> = partitions.into_iter().collect();
+        let assignment = |(topic_partition, start)| Assignment { topic_partition, start, committed: None };
+        let mut streams = Streams::default();
+        streams.extend(fetcher.assign(AssignmentId(0), partitions.into_iter().map(assignment)));
+        let driver = Task::spawn(async move {
+            fetcher.drive().await;
+        });
+        Self { streams, positions: BTreeMap::new(), ends: None, _driver: driver }
+    }
+
+    /// Makes [`next`](Self::next) end once every partition has been read up to its offset here. Partitions that are
+    /// not named are not read any further.
+    pub fn stop_at(&mut self, ends: impl IntoIterator<Item = (TopicPartition, i64)>) {
+        self.ends = Some(ends.into_iter().collect());
+    }
+
+    /// The next batch of any partition, each having its turn; none once all have been read up to where they are to
+    /// stop. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The offset after everything that was handed out or skipped, for every partition of which it is known.
+    pub fn positions(&self) -> BTreeMap<TopicPartition, i64> {
+        let current = self.streams.iter();
+        let current = current.filter_map(|it| Some((it.topic_partition().clone(), it.position()?)));
+        self.positions.clone().into_iter().chain(current).collect()
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>>> {
+        self.retire();
+        match self.streams.poll_next(cx) {
+            Poll::Ready(batch) => Poll::Ready(batch.map(Some)),
+            Poll::Pending => {
+                self.retire();
+                if self.ends.is_some() && self.streams.is_empty() {
+                    Poll::Ready(Ok(None))
+                } else {
+                    Poll::Pending
+                }
+            }
+        }
+    }
+
+    /// Lets go of the partitions that have been read far enough.
+    fn retire(&mut self) {
+        let Some(ends) = &self.ends else { return };
+        self.positions.extend(self.streams.retire(|stream| {
+            let end = ends.get(stream.topic_partition()).copied().unwrap_or(0);
+            stream.position().is_some_and(|position| position >= end)
+        }));
+    }
+}

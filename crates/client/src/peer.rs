@@ -1,0 +1,104 @@
+//! A broker for tests that says what it is told to say: it agrees on versions by itself, everything else is in a
+//! script.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use vltava_core::session::greeting;
+use vltava_wire::{
+    Api, Decoder, Request, Wire,
+    frame::{self, RequestHeader},
+    messages::ApiVersionsRequest,
+};
+
+use crate::{
+    SystemClock, config,
+    context::Context,
+    net::{Address, BoxFuture, Dial, Stream},
+};
+
+/// What the peer does about a request.
+pub(crate) enum Reply {
+    /// Answers with this frame, its length included.
+    Frame(Bytes),
+    /// Says nothing.
+    Silence,
+    /// Closes the connection.
+    Cut,
+}
+
+/// A request as the peer got it.
+pub(crate) struct Asked {
+    pub(crate) header: RequestHeader,
+    body: Decoder,
+}
+
+impl Asked {
+    pub(crate) fn api(&self) -> Api {
+        Api::from_key(self.header.api_key).expect("the client speaks what this crate speaks")
+    }
+
+    /// The request itself.
+    pub(crate) fn read<R: Request>(&mut self) -> R {
+        R::decode(&mut self.body).expect("the client sends what can be read")
+    }
+
+    /// An answer to it.
+    pub(crate) fn answer<T: Wire>(&self, body: &T) -> Reply {
+        let encoder = frame::response(self.api(), self.header.api_version, self.header.correlation_id, body);
+        Reply::Frame(encoder.expect("the answer can be written").into_bytes())
+    }
+}
+
+type Script = Box<dyn FnMut(Asked) -> Reply + Send>;
+
+/// Every connection to it is served by the same script, whatever the address.
+#[derive(Clone)]
+pub(crate) struct Peer(Arc<Mutex<Script>>);
+
+impl Peer {
+    pub(crate) fn new(script: impl FnMut(Asked) -> Reply + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Box::new(script))))
+    }
+
+    /// What a client that dials this peer is made of.
+    pub(crate) fn context(&self, connection: config::Connection) -> Arc<Context> {
+        Context::new(Arc::new(SystemClock::new()), Arc::new(self.clone()), connection, 7)
+    }
+
+    fn reply(&self, frame: Bytes) -> Reply {
+        let mut body = Decoder::new(frame, Api::ApiVersions.version(0), 1 << 20);
+        let header = frame::request_header(&mut body).expect("the client sends headers");
+        let mut asked = Asked { header, body };
+        if asked.api() == Api::ApiVersions {
+            let version = asked.header.api_version;
+            let answer = greeting::answer(Api::ALL, version, &asked.read::<ApiVersionsRequest>());
+            return asked.answer(&answer);
+        }
+        (self.0.lock().expect("no script panics"))(asked)
+    }
+
+    async fn serve(self, mut stream: DuplexStream) -> io::Result<()> {
+        loop {
+            let mut frame = BytesMut::zeroed(stream.read_u32().await? as usize);
+            stream.read_exact(&mut frame).await?;
+            match self.reply(frame.freeze()) {
+                Reply::Frame(frame) => stream.write_all(&frame).await?,
+                Reply::Silence => (),
+                Reply::Cut => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Dial for Peer {
+    fn dial(&self, _: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        tokio::spawn(self.clone().serve(far));
+        Box::pin(async move { Ok(Box::new(near) as _) })
+    }
+}
