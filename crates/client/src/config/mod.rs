@@ -6,4 +6,4 @@ mod producer;
 
 pub use connection::Connection;
 pub use consumer::{Consumer, StartOffset};
-pub use producer::{Acks, Producer};
+pub use producer::Producer;

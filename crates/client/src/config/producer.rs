@@ -4,45 +4,36 @@ use std::time::Duration;
 
 use vltava_wire::Compression;
 
-/// How records are gathered and sent.
+/// How records are gathered and sent. They are always acknowledged by every replica in sync, and written once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Producer {
-    /// How long a batch waits for more records. Zero sends as soon as there is a slot in flight, so that batches
-    /// grow only as fast as the broker answers.
+    /// How long a batch waits for more records. Zero sends as soon as its partition has a slot free, so that
+    /// batches grow only as fast as the broker answers.
     pub linger: Duration,
-    /// A batch is closed before its records take more than this, uncompressed.
-    pub batch_bytes_max: usize,
-    /// A request carries no more than this.
+    /// A batch takes further records until it has this much, before it is compressed.
+    pub batch_bytes: usize,
+    /// A larger record is refused. Brokers have a limit of their own, for what is left after compression.
+    pub record_bytes_max: usize,
+    /// A request carries no more than this, save that one batch is always let through.
     pub request_bytes_max: usize,
     /// How batches are compressed.
     pub compression: Compression,
-    /// Who must have a record before it counts as delivered.
-    pub acks: Acks,
     /// From `send` until a record is delivered or has failed.
     pub delivery_timeout: Duration,
     /// All records that are not yet delivered take no more than this; `send` waits for room.
-    pub memory_bytes_max: usize,
-}
-
-/// Who must have a record before it counts as delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acks {
-    /// Every replica in sync. The broker then also drops what it is sent twice.
-    All,
-    /// The leader alone: what it has not passed on is lost with it.
-    Leader,
+    pub memory_bytes: usize,
 }
 
 impl Default for Producer {
     fn default() -> Self {
         Self {
             linger: Duration::ZERO,
-            batch_bytes_max: 1_000_000,
+            batch_bytes: 256 << 10,
+            record_bytes_max: 1 << 20,
             request_bytes_max: 16 << 20,
             compression: Compression::None,
-            acks: Acks::All,
             delivery_timeout: Duration::from_secs(120),
-            memory_bytes_max: 64 << 20,
+            memory_bytes: 64 << 20,
         }
     }
 }

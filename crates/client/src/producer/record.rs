@@ -1,7 +1,6 @@
 //! A record on its way out, and where it came to lie.
 
-use std::fmt;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use vltava_core::Timestamp;
@@ -120,15 +119,20 @@ pub struct RecordMetadata {
     pub topic: Arc<str>,
     /// The partition.
     pub partition: i32,
-    /// The offset.
-    pub offset: i64,
+    /// The offset. None if the broker had the record already, from an attempt whose answer was lost, and has
+    /// forgotten where.
+    pub offset: Option<i64>,
     /// The time the broker appended it, if the topic is set to tell that instead of the record's own.
     pub appended: Option<Timestamp>,
 }
 
 impl fmt::Display for RecordMetadata {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{} @ {}", self.topic, self.partition, self.offset)
+        write!(f, "{}-{} @ ", self.topic, self.partition)?;
+        match self.offset {
+            Some(offset) => write!(f, "{offset}"),
+            None => write!(f, "?"),
+        }
     }
 }
 
@@ -138,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_place_is_printed_as_topic_partition_and_offset() {
-        let place = RecordMetadata { topic: "orders".into(), partition: 3, offset: 4711, appended: None };
+        let place = RecordMetadata { topic: "orders".into(), partition: 3, offset: Some(4711), appended: None };
         assert_eq!(place.to_string(), "orders-3 @ 4711");
     }
 }
