@@ -34,7 +34,7 @@ pub use consumer::{
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use metrics::Metrics;
 pub use net::{Address, BoxFuture, Dial, Stream, Tcp, Unresolved};
-pub use producer::{IntoBytes, ProducerRecord, RecordMetadata};
+pub use producer::{Delivery, IntoBytes, Producer, ProducerBuilder, ProducerRecord, RecordMetadata};
 pub use vltava_core::{Clock, Moment, Timestamp, TopicPartition};
 pub use vltava_wire::{
     Compression, ErrorCode, Uuid,

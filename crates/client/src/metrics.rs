@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Metrics {
     /// Records that brokers have acknowledged.
     pub records_produced: u64,
-    /// Bytes of the batches that brokers have acknowledged, compressed.
+    /// Bytes of the batches that were sent, compressed; what is sent again counts again.
     pub bytes_produced: u64,
     /// Records handed to the user.
     pub records_consumed: u64,

@@ -110,7 +110,9 @@ impl Spread {
     fn partition(&mut self, record: &ProducerRecord, batch_bytes: usize, rng: &mut Rng) -> Result<i32> {
         let count = self.lanes.len();
         match (record.partition, &record.key) {
-            (Some(partition), _) if usize::try_from(partition).is_ok_and(|number| number < count) => Ok(partition),
+            (Some(partition), _) if usize::try_from(partition).is_ok_and(|number| number < count) => {
+                Ok(partition)
+            }
             (Some(partition), _) => {
                 let topic = &record.topic;
                 let what = format!("{topic}-{partition} is not there: the topic has {count} partitions");
@@ -133,5 +135,8 @@ fn refused(rejected: Rejected, topic: &str, partition: i32) -> Error {
         Rejected::Fatal(code) => Error::refused(*code),
         Rejected::Unsound(_) | Rejected::Full { .. } => Error::new(ErrorKind::Config),
     };
-    error.doing(format!("sending a record to {topic}-{partition}")).what(rejected.to_string()).because(rejected)
+    error
+        .doing(format!("sending a record to {topic}-{partition}"))
+        .what(rejected.to_string())
+        .because(rejected)
 }

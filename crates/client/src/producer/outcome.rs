@@ -41,9 +41,7 @@ pub(super) fn error(
 fn refused(code: ErrorCode) -> Error {
     let error = Error::refused(code);
     match code {
-        ErrorCode::MessageTooLarge => {
-            error.fix("lower batch_bytes, or raise max.message.bytes of the topic")
-        }
+        ErrorCode::MessageTooLarge => error.fix("lower batch_bytes, or raise max.message.bytes of the topic"),
         ErrorCode::UnsupportedCompressionType => error.fix("choose a compression that the broker knows"),
         ErrorCode::TopicAuthorizationFailed => error.fix("have the user allowed to write to the topic"),
         _ => error,
@@ -53,7 +51,9 @@ fn refused(code: ErrorCode) -> Error {
 fn expired(last: Option<ErrorCode>, timeout: Duration, trouble: Option<&Error>) -> Error {
     let late = Error::new(ErrorKind::TimedOut);
     match (last, trouble) {
-        (Some(code), _) => late.what(format!("not delivered within {timeout:?}; the broker last said {code}")),
+        (Some(code), _) => {
+            late.what(format!("not delivered within {timeout:?}; the broker last said {code}"))
+        }
         (None, Some(trouble)) => {
             late.what(format!("not delivered within {timeout:?}; {trouble}")).because(trouble.clone())
         }

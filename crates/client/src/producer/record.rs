@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_place_is_printed_as_topic_partition_and_offset() {
-        let place = RecordMetadata { topic: "orders".into(), partition: 3, offset: Some(4711), appended: None };
+        let place =
+            RecordMetadata { topic: "orders".into(), partition: 3, offset: Some(4711), appended: None };
         assert_eq!(place.to_string(), "orders-3 @ 4711");
     }
 }

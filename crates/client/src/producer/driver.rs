@@ -1,0 +1,364 @@
+//! The task that sends what was gathered: everything that is ready for a broker in one request, several requests
+//! under way, answers taken as they come.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tracing::debug;
+use vltava_core::{
+    Moment, Rng, TopicPartition,
+    cluster::{Leader, NodeId, Target},
+    produce::{Answer, BatchId, Done, Identity, Outgoing, Verdict},
+    session::Fate,
+};
+use vltava_wire::{
+    ErrorCode,
+    messages::{
+        InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse,
+        produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData},
+    },
+    record::RecordError,
+};
+
+use super::{Shared, delivery::Ticket, outcome};
+use crate::{
+    alarm::Alarm,
+    cluster::Attempt,
+    error::{Error, Result},
+    net::{BoxFuture, Link},
+};
+
+/// So many requests are under way to a broker at most. What comes while all are waits, and goes out together.
+const REQUESTS_MAX: usize = 5;
+
+/// All replicas in sync.
+const ACKS_ALL: i16 = -1;
+
+/// Runs until the producer is closed and everything it has is done.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut news = shared.cluster.news();
+    let mut alarm = Alarm::new(shared.context.clock.clone());
+    let mut driver = Driver::new(shared);
+    loop {
+        let deadline = driver.act();
+        if driver.is_done() {
+            return;
+        }
+        tokio::select! {
+            biased;
+            Some(event) = driver.calls.next() => driver.on_event(event),
+            () = driver.shared.work.notified() => (),
+            _ = news.changed() => driver.refresh(),
+            () = alarm.wait(deadline) => (),
+        }
+    }
+}
+
+struct Driver {
+    shared: Arc<Shared>,
+    brokers: BTreeMap<NodeId, Broker>,
+    calls: FuturesUnordered<BoxFuture<Event>>,
+    identifying: bool,
+    /// The latest that went wrong on the way to a broker, for those whose time runs out.
+    trouble: Option<Error>,
+    rng: Rng,
+}
+
+/// A broker that is produced to.
+#[derive(Default)]
+struct Broker {
+    link: Option<Link>,
+    connecting: bool,
+    requests: usize,
+}
+
+enum Event {
+    Connected(NodeId, Result<Link>),
+    Identified(Result<InitProducerIdResponse>),
+    Answered { node: NodeId, sent: Sent, answer: Result<ProduceResponse> },
+}
+
+/// The batches of a request.
+type Sent = BTreeMap<TopicPartition, BatchId>;
+
+impl Driver {
+    fn new(shared: Arc<Shared>) -> Self {
+        let (brokers, calls) = (BTreeMap::new(), FuturesUnordered::new());
+        let rng = shared.context.rng();
+        Self { shared, brokers, calls, identifying: false, trouble: None, rng }
+    }
+
+    /// Does all there is to do; says when there will be more.
+    fn act(&mut self) -> Option<Moment> {
+        let now = self.shared.context.now();
+        while self.send(now) {}
+        self.complete();
+        if !self.identifying && self.shared.lock().batches.wants_identity() {
+            self.identify();
+        }
+        self.shared.lock().batches.deadline(now)
+    }
+
+    fn is_done(&self) -> bool {
+        let open = self.shared.lock();
+        open.closed && open.batches.is_empty()
+    }
+
+    /// The view has changed: topics may have grown, leaders may have moved.
+    fn refresh(&self) {
+        self.shared.cluster.view(|view| self.shared.lock().refresh(view));
+    }
+
+    /// Sends what is ready, a batch of each partition; says whether there was anything.
+    fn send(&mut self, now: Moment) -> bool {
+        let (mut wanted, mut leaderless) = (Vec::new(), false);
+        let ready = {
+            let (brokers, cluster) = (&self.brokers, &self.shared.cluster);
+            self.shared.lock().batches.poll(now, |partition| {
+                let Some(Leader { node, .. }) = cluster.leader(partition) else {
+                    leaderless = true;
+                    return None;
+                };
+                match brokers.get(&node) {
+                    Some(broker) if broker.is_open() => Some(node).filter(|_| broker.requests < REQUESTS_MAX),
+                    Some(broker) if broker.connecting => None,
+                    _ => {
+                        wanted.push(node);
+                        None
+                    }
+                }
+            })
+        };
+        if leaderless {
+            self.shared.cluster.stale();
+        }
+        wanted.into_iter().for_each(|node| self.connect(node));
+        let any = !ready.is_empty();
+        for (node, requests) in self.packed(ready) {
+            for request in requests {
+                self.request(now, node, request);
+            }
+        }
+        any
+    }
+
+    /// Packs batches and shares them out to requests, none of them too large.
+    fn packed(&self, ready: Vec<(NodeId, Outgoing)>) -> BTreeMap<NodeId, Vec<Request>> {
+        let mut brokers: BTreeMap<NodeId, Vec<Request>> = BTreeMap::new();
+        for (node, outgoing) in ready {
+            let (id, partition, stamp) = (outgoing.id, outgoing.partition.clone(), outgoing.stamp());
+            // Packing takes its time, so it is not done under the lock.
+            let packed: Result<_, RecordError> = outgoing.encode(self.shared.config.compression);
+            let bytes = match packed {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.shared.lock().batches.on_unsendable(id, error);
+                    continue;
+                }
+            };
+            self.shared.lock().batches.keep(id, stamp, bytes.clone());
+            let requests = brokers.entry(node).or_default();
+            let room = self.shared.config.request_bytes_max.saturating_sub(bytes.len());
+            if requests.last().is_none_or(|last| last.bytes > room) {
+                requests.push(Request::default());
+            }
+            requests.last_mut().expect("one was just made").push(partition, id, bytes);
+        }
+        brokers
+    }
+
+    fn request(&mut self, now: Moment, node: NodeId, request: Request) {
+        let Request { sent, topics, bytes } = request;
+        self.shared.context.counters.bytes_produced.add(bytes as u64);
+        let timeout = self.shared.context.connection.request_timeout;
+        let broker = self.brokers.entry(node).or_default();
+        let answer = match &broker.link {
+            Some(link) => link.send(|_| in_order(topics, timeout.as_millis() as i32), timeout),
+            None => unreachable!("batches are taken only for brokers that are connected"),
+        };
+        match answer {
+            Ok(answer) => {
+                broker.requests += 1;
+                self.calls.push(Box::pin(async move {
+                    Event::Answered { node, sent, answer: answer.wait().await }
+                }));
+            }
+            Err(error) => self.cut(now, node, &sent, error),
+        }
+    }
+
+    fn connect(&mut self, node: NodeId) {
+        let broker = self.brokers.entry(node).or_default();
+        if broker.connecting {
+            return;
+        }
+        broker.connecting = true;
+        let cluster = self.shared.cluster.clone();
+        let context = &self.shared.context;
+        let deadline = context.now() + context.connection.request_timeout;
+        self.calls.push(Box::pin(async move {
+            let attempt = Attempt { pool: cluster.pool(), target: Target::Node(node), deadline };
+            Event::Connected(node, cluster.link(&attempt).await)
+        }));
+    }
+
+    fn identify(&mut self) {
+        self.identifying = true;
+        let cluster = self.shared.cluster.clone();
+        self.calls.push(Box::pin(async move {
+            let build = |_| InitProducerIdRequest {
+                transactional_id: None,
+                transaction_timeout_ms: i32::MAX,
+                ..Default::default()
+            };
+            let judge = |answer: &InitProducerIdResponse| ErrorCode::from(answer.error_code);
+            Event::Identified(cluster.call(Target::Any, "asking for a producer id", build, judge).await)
+        }));
+    }
+
+    fn on_event(&mut self, event: Event) {
+        let now = self.shared.context.now();
+        match event {
+            Event::Connected(node, link) => self.on_connected(node, link),
+            Event::Identified(identity) => self.on_identified(identity),
+            Event::Answered { node, sent, answer } => {
+                self.brokers.entry(node).or_default().requests -= 1;
+                match answer {
+                    Ok(answer) => self.on_answer(now, sent, answer),
+                    Err(error) => self.cut(now, node, &sent, error),
+                }
+            }
+        }
+    }
+
+    fn on_connected(&mut self, node: NodeId, link: Result<Link>) {
+        let broker = self.brokers.entry(node).or_default();
+        broker.connecting = false;
+        match link {
+            Ok(link) => broker.link = Some(link),
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+
+    fn on_identified(&mut self, answer: Result<InitProducerIdResponse>) {
+        self.identifying = false;
+        match answer {
+            Ok(InitProducerIdResponse { producer_id: id, producer_epoch: epoch, .. }) => {
+                debug!(id, epoch, "producing under");
+                self.shared.lock().batches.on_identity(Identity { id, epoch });
+            }
+            Err(error) => {
+                if let Some(code) = error.code().filter(|code| !code.is_retriable()) {
+                    self.shared.lock().batches.fail(code);
+                }
+                self.trouble = Some(error);
+            }
+        }
+    }
+
+    fn on_answer(&mut self, now: Moment, mut sent: Sent, answer: ProduceResponse) {
+        for topic in answer.responses {
+            let name: Arc<str> = topic.name.into();
+            for it in topic.partition_responses {
+                let partition = TopicPartition::new(name.clone(), it.index);
+                if let Some(id) = sent.remove(&partition) {
+                    self.on_verdict(now, &partition, id, &it);
+                }
+            }
+        }
+        // What the broker says nothing about may be written.
+        let mut open = self.shared.lock();
+        for id in sent.into_values() {
+            open.batches.on_cut(now, id, Fate::Unknown, &mut self.rng);
+        }
+    }
+
+    fn on_verdict(
+        &mut self,
+        now: Moment,
+        partition: &TopicPartition,
+        id: BatchId,
+        it: &PartitionProduceResponse,
+    ) {
+        let answer = Answer::from(it);
+        let verdict = self.shared.lock().batches.on_answer(now, id, answer, &mut self.rng);
+        match verdict {
+            Verdict::Written | Verdict::Duplicate => return,
+            _ => debug!(%partition, code = %answer.error, ?verdict, "a batch was not written"),
+        }
+        let (node, epoch) = (it.current_leader.leader_id, it.current_leader.leader_epoch);
+        if node >= 0 {
+            self.shared
+                .cluster
+                .learn(|view| drop(view.on_leader(partition, Leader { node: NodeId(node), epoch })));
+        }
+        if matches!(verdict, Verdict::Retry { refresh: true, .. }) {
+            self.shared.cluster.stale();
+        }
+    }
+
+    /// A request had no answer.
+    fn cut(&mut self, now: Moment, node: NodeId, sent: &Sent, error: Error) {
+        debug!(%node, %error, batches = sent.len(), "no answer to what was produced");
+        let fate = if error.maybe_written() { Fate::Unknown } else { Fate::NotSent };
+        self.brokers.entry(node).or_default().link = None;
+        self.shared.cluster.lost(node);
+        self.trouble = Some(error);
+        let mut open = self.shared.lock();
+        for id in sent.values() {
+            open.batches.on_cut(now, *id, fate, &mut self.rng);
+        }
+    }
+
+    /// Tells the records of batches that are done what became of them.
+    fn complete(&mut self) {
+        loop {
+            let Some(done) = self.shared.lock().batches.done() else { return };
+            let Done { partition, ticket, count, outcome } = done;
+            let timeout = self.shared.config.delivery_timeout;
+            let outcome = match outcome {
+                Ok(written) => {
+                    self.shared.context.counters.records_produced.add(u64::from(count));
+                    self.trouble = None;
+                    Ok(written)
+                }
+                Err(failure) => Err(outcome::error(&partition, failure, timeout, self.trouble.as_ref())),
+            };
+            Ticket::complete(&ticket, outcome);
+            self.shared.room.notify_one();
+        }
+    }
+}
+
+impl Broker {
+    fn is_open(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_open)
+    }
+}
+
+/// A request in the making.
+#[derive(Default)]
+struct Request {
+    sent: Sent,
+    topics: BTreeMap<Arc<str>, Vec<PartitionProduceData>>,
+    bytes: usize,
+}
+
+impl Request {
+    fn push(&mut self, partition: TopicPartition, id: BatchId, records: bytes::Bytes) {
+        self.bytes += records.len();
+        let data = PartitionProduceData { index: partition.partition, records: Some(records) };
+        self.topics.entry(partition.topic.clone()).or_default().push(data);
+        self.sent.insert(partition, id);
+    }
+}
+
+fn in_order(topics: BTreeMap<Arc<str>, Vec<PartitionProduceData>>, timeout_ms: i32) -> ProduceRequest {
+    let topic = |(name, partition_data): (Arc<str>, _)| TopicProduceData {
+        name: name.to_string(),
+        partition_data,
+        ..Default::default()
+    };
+    let topic_data = topics.into_iter().map(topic).collect();
+    ProduceRequest { acks: ACKS_ALL, timeout_ms, topic_data, ..Default::default() }
+}
