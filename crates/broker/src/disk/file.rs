@@ -27,10 +27,7 @@ impl Folder {
     /// The folder at `path`, which is made if it is not there.
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        if !path.is_dir() {
-            fs::create_dir_all(&path)?;
-            sync_parent(&path)?;
-        }
+        make(&path)?;
         Ok(Self { path, threads: Arc::default() })
     }
 
@@ -39,12 +36,18 @@ impl Folder {
     }
 }
 
-/// A new folder must survive as what is stored in it does.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    match fs::canonicalize(path)?.parent() {
-        Some(parent) => fs::File::open(parent)?.sync_all(),
-        None => Ok(()),
+/// Makes a folder and those it is in. A new one must survive as what is stored in it does, so its parent is synced.
+fn make(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
     }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    make(parent)?;
+    fs::create_dir(path)?;
+    fs::File::open(parent)?.sync_all()
 }
 
 impl Disk for Folder {

@@ -217,11 +217,13 @@ impl File for MemoryFile {
     }
 
     fn fill(&self, length: u64) -> Syncing {
-        let grown = match self.length() {
-            Ok(now) if now < length => self.truncate(length),
+        // Zeros would only take memory where nothing is ever lost.
+        let loses_power = self.disk.world().loses_power();
+        let filled = match self.length() {
+            Ok(now) if now < length && loses_power => self.truncate(length),
             other => other.map(drop),
         };
-        match grown {
+        match filled {
             Ok(()) => self.sync(),
             Err(error) => Box::pin(async { Err(error) }),
         }

@@ -101,6 +101,10 @@ impl World {
         Self { trace: Some(Vec::new()), ..Self::unreliable() }
     }
 
+    pub(super) fn loses_power(&self) -> bool {
+        self.synced.is_some()
+    }
+
     pub(super) fn operations(&self) -> &[Operation] {
         self.trace.as_deref().unwrap_or_default()
     }
@@ -189,11 +193,7 @@ impl World {
     /// If the world never loses its power.
     pub(super) fn after_power_loss(&self, chance: &mut Rng) -> World {
         let synced = self.synced.as_ref().expect("only an unreliable disk loses power");
-        let mut names = synced.names.clone();
-        let kept = chance.below(synced.namings.done.len() as u64 + 1) as usize;
-        for (naming, id) in synced.namings.done.iter().take(kept) {
-            naming.clone().apply(*id, &mut names);
-        }
+        let names = synced.names_after_power_loss(chance);
         let mut next = if self.trace.is_some() { World::traced() } else { World::unreliable() };
         for (name, id) in names {
             next.restore(name, synced.files[id].after_power_loss(chance));
@@ -215,6 +215,21 @@ impl World {
             let end = contents.len().min(at.end as usize);
             contents[end.min(at.start as usize)..end].iter_mut().for_each(|byte| *byte ^= 0xa5);
         }
+    }
+}
+
+impl Synced {
+    /// Namings last up to some point, or any of them may be missing.
+    fn names_after_power_loss(&self, chance: &mut Rng) -> Names {
+        let mut names = self.names.clone();
+        let in_order = chance.chance(50);
+        let kept = chance.below(self.namings.done.len() as u64 + 1) as usize;
+        for (index, (naming, id)) in self.namings.done.iter().enumerate() {
+            if if in_order { index < kept } else { chance.chance(50) } {
+                naming.clone().apply(*id, &mut names);
+            }
+        }
+        names
     }
 }
 

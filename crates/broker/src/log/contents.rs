@@ -100,6 +100,9 @@ impl Contents {
         let appended = Timestamp(payload.get_i64());
         payload.advance(BATCH_PREFIX_BYTES - 28);
         let header = BatchHeader::parse(&payload).map_err(|error| broken("is broken").because(error))?;
+        if header.length != payload.len() {
+            return Err(broken("has another length than it says"));
+        }
         let Some(partition) = self.partition(at) else { return Err(broken("is of an unknown partition")) };
         if header.base_offset != partition.end {
             return Err(broken("does not continue its partition"));

@@ -134,6 +134,7 @@ impl Keeper {
         let mut state = shared.state();
         match stored {
             Ok(()) => {
+                state.disk_is_full = false;
                 for name in on_checkpoint(&mut state, checkpoint.position) {
                     remove(&*shared.disk, &name);
                 }
@@ -186,10 +187,12 @@ impl Keeper {
             return;
         }
         let error = state.write_failed(&what, error);
-        if state.closed.is_none() {
-            tracing::error!(%error, "trying again soon; what was acknowledged is safe in the journal");
-            state.disk_is_full = true;
-            self.pause_until = Some(now + FULL_DISK_PAUSE);
+        if state.closed.is_some() {
+            return;
+        }
+        self.pause_until = Some(now + FULL_DISK_PAUSE);
+        if !std::mem::replace(&mut state.disk_is_full, true) {
+            tracing::error!(%error, "what was acknowledged is safe; writing goes on once there is room");
         }
     }
 

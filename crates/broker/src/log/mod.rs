@@ -188,9 +188,13 @@ impl Shared {
         self.state.lock().expect("nothing panics with this lock")
     }
 
-    /// Tells those who wait how far things are.
+    fn is_memory_full(&self, state: &State) -> bool {
+        state.contents.unmoved_bytes >= self.options.memory_bytes
+    }
+
+    /// Tells those who wait how far things are. While the disk is full producers do not wait, they are refused.
     fn publish(&self, state: &State) {
-        let crowded = state.contents.unmoved_bytes >= self.options.memory_bytes && !state.disk_is_full;
+        let crowded = self.is_memory_full(state) && !state.disk_is_full;
         let ended = matches!(state.closed, Some(Closed::Failed(_)));
         self.progress.send_if_modified(|progress| {
             let next = Progress { settled: state.settled, crowded, ended: ended || progress.ended };
@@ -348,7 +352,12 @@ impl Log {
     /// Appends one whole batch that was checked, unless its producer already did.
     pub(crate) fn append(&self, at: PartitionId, batch: &[u8]) -> Result<Appended, Refused> {
         let now = self.shared.clock.wall();
-        self.change(|state| state.append(at, batch, now))
+        self.change(|state| {
+            if state.disk_is_full && self.shared.is_memory_full(state) {
+                return Err(state.no_room("a segment").into());
+            }
+            state.append(at, batch, now)
+        })
     }
 
     fn change<T>(&self, make: impl FnOnce(&mut State) -> Result<T, Refused>) -> Result<T, Refused> {

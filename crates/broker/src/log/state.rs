@@ -86,6 +86,9 @@ impl State {
     ) -> Result<Appended, Refused> {
         self.check_open()?;
         let mut header = BatchHeader::parse(batch).map_err(|_| ErrorCode::CorruptMessage)?;
+        if header.length != batch.len() {
+            return Err(ErrorCode::CorruptMessage.into());
+        }
         let numbered = Numbered::of(&header).map_err(|_| ErrorCode::InvalidRecord)?;
         let partition = self.contents.partition(to).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         match numbered.map_or(Check::Append, |it| partition.windows.check(&it)) {
@@ -150,18 +153,25 @@ impl State {
 
     /// What a failed write means: a full disk may get room again, anything else is the end of writing.
     pub(super) fn write_failed(&mut self, what: &str, error: io::Error) -> Error {
-        let place = self.contents.files.disk.path();
         if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-            let message =
-                format!("{what} in {place} could not be written: the disk is full; make room there");
-            return Error::new(ErrorKind::Full, message).because(error);
+            return self.no_room(what).because(error);
         }
+        let place = self.contents.files.disk.path();
         self.fail(format!("{what} in {place} could not be written: {error}"))
     }
 
-    /// The end of writing, unless it came before.
+    pub(super) fn no_room(&self, what: &str) -> Error {
+        let place = self.contents.files.disk.path();
+        let message = format!("{what} in {place} could not be written: the disk is full; make room there");
+        Error::new(ErrorKind::Full, message)
+    }
+
+    /// The end of writing. Why it came first is what is said of it.
     pub(super) fn fail(&mut self, why: String) -> Error {
-        self.closed.get_or_insert(Closed::Failed(why)).error()
+        match &self.closed {
+            Some(first @ Closed::Failed(_)) => first.error(),
+            _ => self.closed.insert(Closed::Failed(why)).error(),
+        }
     }
 
     fn check_open(&self) -> Result<(), Refused> {

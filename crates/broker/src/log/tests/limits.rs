@@ -94,6 +94,44 @@ async fn a_second_broker_on_the_folder_is_refused_with_a_clear_message() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_segments_find_no_room_memory_is_bounded_by_refusing_batches() {
+    let disk = Memory::new();
+    let options = Options { memory_bytes: 4000, journal_file_bytes: 64 * 1024, ..small() };
+    let broker = Broker::open(disk.clone(), options).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    // The journal has its file, so that only segments find no room.
+    disk.open(&files_of(&disk, "journal")[0]).unwrap().truncate(64 * 1024).unwrap();
+    disk.limit_space(Some(64 * 1024 + 500));
+    let mut acknowledged = 0;
+    let refused = loop {
+        broker.log.room().await;
+        match broker.log.append(at, &batch(&["x".repeat(150)])) {
+            Ok(appended) => broker.log.settled(appended.position).await.unwrap(),
+            Err(refused) => break refused,
+        }
+        acknowledged += 1;
+    };
+    assert_eq!(refused.code(), ErrorCode::KafkaStorageError);
+    assert!((4000 / 300..4000 / 150).contains(&acknowledged), "{acknowledged} batches");
+    assert_eq!(broker.values(at).len(), acknowledged);
+    disk.limit_space(None);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    broker.append(at, &batch(&["there is room"])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_not_just_one_batch_are_refused() {
+    let broker = Broker::open(Memory::new(), small()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    let one = batch(&["one"]);
+    let two = [&one[..], &one[..]].concat();
+    for bytes in [&b""[..], &one[..40], &one[..one.len() - 1], &two[..]] {
+        let refused = broker.log.append(at, bytes).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::CorruptMessage, "{} bytes", bytes.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_that_no_file_of_the_journal_holds_is_too_large() {
     let broker = Broker::open(Memory::new(), small()).await.unwrap();
     let at = broker.topic("orders", 1).await;
@@ -211,4 +249,25 @@ async fn if_the_keeper_is_gone_nobody_waits_for_ever() {
         assert_eq!(broker.log.settled(appended.position).await.unwrap_err().kind(), ErrorKind::Stopped);
     }
     broker.log.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn segments_that_no_image_names_are_removed_at_the_start_and_other_files_left_alone() {
+    let disk = Memory::new();
+    let broker = Broker::open(disk.clone(), small()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    broker.append(at, &batch(&["kept"])).await;
+    broker.stop().await;
+    let before = disk.list().unwrap();
+    let stray = format!("segment-{:032x}-0-{:020}", at.topic.0, 7);
+    for name in [format!("{stray}.log"), format!("{stray}.index"), "image.new".into(), "address".into()] {
+        disk.create(&name).unwrap().write_at(0, b"stray").unwrap();
+    }
+    Broker::open(disk.clone(), small()).await.unwrap().stop().await;
+    let after = disk.list().unwrap();
+    let names = |list: &[(String, u64)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let mut expected = names(&before);
+    expected.push("address".into());
+    expected.sort();
+    assert_eq!(names(&after), expected);
 }
