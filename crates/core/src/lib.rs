@@ -5,6 +5,7 @@
 
 mod backoff;
 pub mod cluster;
+pub mod fetch;
 pub mod group;
 pub mod produce;
 mod rng;
