@@ -1,14 +1,16 @@
 //! What is to be done with the records of some topics, said step by step.
 
 use std::{
+    fmt,
     future::poll_fn,
     pin::Pin,
+    sync::Arc,
     task::{self, Poll, ready},
     time::Duration,
 };
 
 use tokio::task::JoinHandle;
-use vltava_client::{Client, StartOffset, config};
+use vltava_client::{Client, Dial, StartOffset, config};
 use vltava_core::work::Order;
 
 use crate::{
@@ -27,6 +29,7 @@ pub struct Flow {
     pub(crate) topics: Vec<String>,
     pub(crate) client: Option<Client>,
     pub(crate) brokers: Option<String>,
+    pub(crate) dial: Option<Way>,
     pub(crate) group: Option<String>,
     pub(crate) workers: u32,
     pub(crate) order: Order,
@@ -35,6 +38,16 @@ pub struct Flow {
     pub(crate) consumer: config::Consumer,
     pub(crate) drain: Duration,
     pub(crate) until_caught_up: bool,
+}
+
+/// A way to brokers that was handed in.
+#[derive(Clone)]
+pub(crate) struct Way(Arc<dyn Dial>);
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a way to brokers")
+    }
 }
 
 /// A flow that knows what to do with a record.
@@ -92,6 +105,7 @@ impl Flow {
             topics: topics.names(),
             client: None,
             brokers: None,
+            dial: None,
             group: None,
             workers: WORKERS,
             order: Order::Key,
@@ -112,6 +126,12 @@ impl Flow {
     /// Connects to the cluster of these brokers: `a:9092,b:9092`.
     pub fn brokers(mut self, brokers: impl Into<String>) -> Self {
         self.brokers = Some(brokers.into());
+        self
+    }
+
+    /// Another way to brokers than plain TCP, for a flow that was given no client.
+    pub fn dial(mut self, dial: Arc<dyn Dial>) -> Self {
+        self.dial = Some(Way(dial));
         self
     }
 
@@ -203,15 +223,26 @@ impl Flow {
     async fn connect(&self) -> Result<Client> {
         match (&self.client, &self.brokers) {
             (Some(client), _) => Ok(client.clone()),
-            (None, Some(brokers)) => Client::connect(brokers)
-                .await
-                .map_err(|error| Error::client("no connection to the cluster", error)),
+            (None, Some(brokers)) => {
+                let client = Client::builder().brokers(brokers);
+                let client = match &self.dial {
+                    Some(Way(dial)) => client.dial(dial.clone()),
+                    None => client,
+                };
+                client.connect().await.map_err(|error| Error::client("no connection to the cluster", error))
+            }
             (None, None) => Err(Error::new(ErrorKind::Config, "a flow needs brokers, or a client")),
         }
     }
 }
 
 impl<H: Handler> Ready<H> {
+    /// As [`Flow::until_caught_up`].
+    pub fn until_caught_up(mut self) -> Self {
+        self.flow.until_caught_up = true;
+        self
+    }
+
     /// Joins the group and starts. Needs a tokio runtime, on which the flow's tasks run.
     ///
     /// # Errors
