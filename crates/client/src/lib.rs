@@ -28,8 +28,8 @@ pub use client::{Client, ClientBuilder};
 pub use clock::SystemClock;
 pub use config::StartOffset;
 pub use consumer::{
-    AssignedConsumer, AssignmentId, BatchRecords, Commit, Committer, ConsumerBuilder, Event, Events, Offset,
-    PartitionStream, RecordBatch, Revocation,
+    AssignedConsumer, AssignmentId, BatchRecords, Commit, Committer, Consumer, ConsumerBuilder, Event,
+    Events, Offset, PartitionStream, RecordBatch, Revocation,
 };
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use metrics::Metrics;

@@ -5,10 +5,13 @@ use std::fmt;
 use vltava_core::TopicPartition;
 use vltava_wire::record::{self, Record, RecordRef, Records};
 
+use super::AssignmentId;
+
 /// Records of one partition, checked and decompressed.
 #[derive(Clone)]
 pub struct RecordBatch {
     topic_partition: TopicPartition,
+    assignment: AssignmentId,
     records: Records,
     first: i64,
     count: usize,
@@ -20,6 +23,7 @@ pub struct RecordBatch {
 /// What a batch is made of besides its records.
 pub(crate) struct Origin {
     pub(crate) topic_partition: TopicPartition,
+    pub(crate) assignment: AssignmentId,
     /// Records below this offset were not asked for: a fetch gives whole batches.
     pub(crate) first: i64,
     pub(crate) next_offset: i64,
@@ -29,9 +33,9 @@ pub(crate) struct Origin {
 
 impl RecordBatch {
     pub(crate) fn new(records: Records, origin: Origin) -> Self {
-        let Origin { topic_partition, first, next_offset, high_watermark, leader_epoch } = origin;
+        let Origin { topic_partition, assignment, first, next_offset, high_watermark, leader_epoch } = origin;
         let count = records.iter().filter(|record| record.offset() >= first).count();
-        Self { topic_partition, records, first, count, next_offset, high_watermark, leader_epoch }
+        Self { topic_partition, assignment, records, first, count, next_offset, high_watermark, leader_epoch }
     }
 
     /// The topic it was read from.
@@ -47,6 +51,11 @@ impl RecordBatch {
     /// Topic and partition.
     pub fn topic_partition(&self) -> &TopicPartition {
         &self.topic_partition
+    }
+
+    /// The assignment under which it was read, and may be committed.
+    pub fn assignment(&self) -> AssignmentId {
+        self.assignment
     }
 
     /// How many records it has.

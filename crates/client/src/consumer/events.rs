@@ -1,24 +1,45 @@
 //! The two halves a consumer splits into: events for the one who works, commits from all who are done.
 
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Commit, Event};
+use super::{Commit, Event, streams::Streams};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The changes of what this member owns, in order.
 #[derive(Debug)]
-pub struct Events(mpsc::Receiver<Result<Event>>);
+pub struct Events {
+    /// Told before, and handed back.
+    again: Option<Event>,
+    told: mpsc::Receiver<Result<Event>>,
+}
 
 impl Events {
-    pub(crate) fn new(events: mpsc::Receiver<Result<Event>>) -> Self {
-        Self(events)
+    pub(crate) fn new(told: mpsc::Receiver<Result<Event>>) -> Self {
+        Self { again: None, told }
+    }
+
+    /// Streams that were taken and are to be had once more.
+    pub(super) fn put_back(&mut self, streams: Streams) {
+        let streams = streams.into_inner();
+        self.again = (!streams.is_empty()).then_some(Event::Assigned(streams));
+    }
+
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
+        if let Some(event) = self.again.take() {
+            return Poll::Ready(Ok(Some(event)));
+        }
+        self.told.poll_recv(cx).map(Option::transpose)
     }
 
     /// The next change; none once the member has left its group. After an error nothing more comes. Cancel-safe.
     pub async fn next(&mut self) -> Result<Option<Event>> {
-        self.0.recv().await.transpose()
+        poll_fn(|cx| self.poll_next(cx)).await
     }
 }
 
@@ -41,8 +62,9 @@ impl Committer {
     }
 
     /// Commits offsets, and waits until the group's coordinator has them. What others commit meanwhile goes along.
-    /// Refused with [`ErrorKind::Retired`] if an assignment among them has ended, in which case nothing of it was
-    /// committed. Dropping the future does not take the commit back.
+    /// An offset below one that was committed before in the same assignment counts as committed. Refused with
+    /// [`ErrorKind::Retired`] if an assignment among them has ended; the others' offsets are committed all the same.
+    /// Dropping the future does not take the commit back.
     pub async fn commit(&self, commits: Vec<Commit>) -> Result<()> {
         self.order(|done| Order::Commit { commits, done }).await
     }

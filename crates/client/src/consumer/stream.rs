@@ -130,7 +130,15 @@ impl PartitionStream {
         let records = batch.clone().decompress(Limits::default()).map_err(&corrupt)?;
         self.position = Some(next_offset);
         let topic_partition = self.topic_partition.clone();
-        let origin = Origin { topic_partition, first: position, next_offset, high_watermark, leader_epoch };
+        let assignment = self.assignment;
+        let origin = Origin {
+            topic_partition,
+            assignment,
+            first: position,
+            next_offset,
+            high_watermark,
+            leader_epoch,
+        };
         let batch = RecordBatch::new(records, origin);
         self.counters.records_consumed.add(batch.len() as u64);
         Ok((!batch.is_empty()).then_some(batch))

@@ -20,6 +20,10 @@ impl Streams {
         self.streams.extend(streams);
     }
 
+    pub(crate) fn into_inner(self) -> Vec<PartitionStream> {
+        self.streams
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &PartitionStream> {
         self.streams.iter()
     }

@@ -1,0 +1,408 @@
+//! The one task of a group member. It does what the machine says, and tells the machine what came of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{debug, info};
+use vltava_core::{
+    Moment, TopicPartition,
+    group::classic::member::{
+        self, Answer, CallId, CommitId, Config, Failure, Member, Refusal, Step, Ticket,
+    },
+};
+
+use super::{calls::Calls, committed::committed, outbox::Outbox};
+use crate::{
+    Client,
+    alarm::Alarm,
+    cluster::{Cluster, Interest},
+    config::{self, StartOffset},
+    consumer::{
+        AssignmentId, Commit, Committer, Event, Events, Offset, Revocation,
+        events::Order,
+        fetcher::{Assignment, Fetcher},
+    },
+    context::Context,
+    error::{Error, ErrorKind, Result},
+    net::BoxFuture,
+};
+
+/// Orders that wait for the driver; committers wait when there are more.
+const ORDERS_MAX: usize = 64;
+/// Topics that a leader has never heard of are waited for so long; without an answer they are shared out later.
+const COUNT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a member needs to know.
+pub(in crate::consumer) struct Settings {
+    pub(in crate::consumer) group: Arc<str>,
+    pub(in crate::consumer) topics: BTreeSet<String>,
+    pub(in crate::consumer) consumer: config::Consumer,
+}
+
+/// The task's state.
+pub(in crate::consumer) struct Driver {
+    group: Arc<str>,
+    start: StartOffset,
+    context: Arc<Context>,
+    cluster: Cluster,
+    member: Member,
+    calls: Calls,
+    fetcher: Fetcher,
+    orders: mpsc::Receiver<Order>,
+    /// False once every committer is gone.
+    takes_orders: bool,
+    outbox: Outbox,
+    tickets: FuturesUnordered<BoxFuture<Ticket>>,
+    commits: BTreeMap<CommitId, oneshot::Sender<Result<()>>>,
+    commit_ids: u64,
+    leaving: Vec<oneshot::Sender<Result<()>>>,
+    assigning: Option<Assigning>,
+    /// The latest assignment: its number, and what of it is being fetched.
+    assignment: AssignmentId,
+    assigned: BTreeSet<TopicPartition>,
+    counting: Option<Counting>,
+    /// Keeps topics in the cluster's view: ours, and those of the members that we assign to.
+    interests: BTreeMap<String, Interest>,
+    news: watch::Receiver<()>,
+    alarm: Alarm,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    AtWork,
+    /// The member is gone; the last events are handed over.
+    Ending,
+}
+
+/// What a group has committed, and noted.
+type Offsets = BTreeMap<TopicPartition, (i64, String)>;
+/// An assignment on its way: where its partitions begin is being asked for.
+struct Assigning {
+    partitions: BTreeSet<TopicPartition>,
+    committed: BoxFuture<Result<Offsets>>,
+}
+
+/// A leader that waits for the view to know these topics.
+struct Counting {
+    topics: BTreeSet<String>,
+    until: Moment,
+}
+
+/// What the task woke up for.
+enum Woken {
+    Call(CallId, Result<Answer>),
+    Ticket(Ticket),
+    Order(Option<Order>),
+    Starts(Result<Offsets>),
+    News,
+    HandedOver,
+    Alarm,
+}
+
+impl Driver {
+    /// A member that begins to join once it runs, and the ends for its user.
+    pub(in crate::consumer) fn new(client: &Client, settings: Settings) -> (Self, Events, Committer) {
+        let Settings { group, topics, consumer } = settings;
+        let (context, cluster) = (client.context.clone(), client.cluster.clone());
+        let config = Config {
+            group_id: group.to_string(),
+            topics: topics.clone(),
+            session_timeout: consumer.session_timeout,
+            rebalance_timeout: consumer.rebalance_timeout,
+            heartbeat_interval: consumer.heartbeat_interval,
+            request_timeout: context.connection.request_timeout,
+            backoff: context.connection.backoff,
+        };
+        let (orders, taken) = mpsc::channel(ORDERS_MAX);
+        let (told, events) = mpsc::channel(1);
+        let mut driver = Self {
+            start: consumer.start,
+            member: Member::new(config, context.rng()),
+            calls: Calls::new(cluster.clone(), group.clone()),
+            fetcher: Fetcher::new(client, consumer),
+            orders: taken,
+            takes_orders: true,
+            outbox: Outbox::new(told),
+            tickets: FuturesUnordered::new(),
+            commits: BTreeMap::new(),
+            commit_ids: 0,
+            leaving: Vec::new(),
+            assigning: None,
+            assignment: AssignmentId(0),
+            assigned: BTreeSet::new(),
+            counting: None,
+            interests: BTreeMap::new(),
+            news: cluster.news(),
+            alarm: Alarm::new(context.clock.clone()),
+            stage: Stage::AtWork,
+            group,
+            context,
+            cluster,
+        };
+        driver.want(&topics);
+        (driver, Events::new(events), Committer::new(orders))
+    }
+
+    /// Runs until the member has left or failed, and everything was told.
+    pub(in crate::consumer) async fn run(mut self) {
+        loop {
+            while let Some(step) = self.member.poll(self.context.now()) {
+                self.act(step);
+            }
+            if self.stage == Stage::Ending && self.outbox.is_empty() {
+                break;
+            }
+            let woken = self.woken().await;
+            self.on(woken);
+        }
+    }
+
+    async fn woken(&mut self) -> Woken {
+        let deadline =
+            self.member.deadline().into_iter().chain(self.counting.as_ref().map(|it| it.until)).min();
+        let unread = !self.outbox.is_empty() || !self.outbox.is_closed();
+        tokio::select! {
+            biased;
+            (call, answer) = self.calls.next() => Woken::Call(call, answer),
+            Some(ticket) = self.tickets.next(), if !self.tickets.is_empty() => Woken::Ticket(ticket),
+            order = self.orders.recv(), if self.takes_orders => Woken::Order(order),
+            starts = starts(&mut self.assigning) => Woken::Starts(starts),
+            () = self.outbox.hand_over(), if unread => Woken::HandedOver,
+            _ = self.news.changed() => Woken::News,
+            () = self.alarm.wait(deadline) => Woken::Alarm,
+            never = self.fetcher.drive() => match never {},
+        }
+    }
+
+    fn on(&mut self, woken: Woken) {
+        let now = self.context.now();
+        match woken {
+            Woken::Call(call, Ok(answer)) => self.member.on_answer(now, call, answer),
+            Woken::Call(call, Err(error)) => self.broken(now, call, error),
+            Woken::Ticket(ticket) => self.member.on_ticket(ticket),
+            Woken::Order(Some(order)) => self.ordered(now, order),
+            Woken::Order(None) => {
+                self.takes_orders = false;
+                self.leave_if_abandoned(now);
+            }
+            Woken::HandedOver => self.leave_if_abandoned(now),
+            Woken::Starts(Ok(committed)) => self.assigned(committed),
+            Woken::Starts(Err(error)) => self.fail(error),
+            Woken::News | Woken::Alarm => self.count(now),
+        }
+    }
+
+    // What the machine says
+
+    fn act(&mut self, step: Step) {
+        match step {
+            Step::Call { call, ask, timeout } => self.calls.begin(call, ask, timeout),
+            Step::Count(topics) => {
+                self.want(&topics);
+                self.counting = Some(Counting { topics, until: self.context.now() + COUNT_PATIENCE });
+                self.count(self.context.now());
+            }
+            Step::Assigned(assignment, partitions) => self.assign(AssignmentId(assignment.0), partitions),
+            Step::Revoked { ticket, partitions, deadline } => self.revoke(ticket, partitions, deadline),
+            Step::Lost(partitions) => self.lose(partitions),
+            Step::Committed(id, outcome) => {
+                if let Some(done) = self.commits.remove(&id) {
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.send(outcome.map_err(|refusal| self.refused(&refusal)));
+                }
+            }
+            Step::Left => {
+                info!(group = %self.group, "left");
+                self.end();
+            }
+            Step::Failed(failure) => {
+                let error = self.failed(&failure);
+                self.outbox.push(Err(error));
+                self.end();
+            }
+        }
+    }
+
+    fn assign(&mut self, assignment: AssignmentId, partitions: BTreeSet<TopicPartition>) {
+        info!(group = %self.group, partitions = partitions.len(), assignment = assignment.0, "assigned");
+        self.was_never_told();
+        self.assignment = assignment;
+        let pool = self.calls.pool().clone();
+        let committed = committed(self.cluster.clone(), pool, self.group.clone(), partitions.clone());
+        self.assigning = Some(Assigning { partitions, committed: Box::pin(committed) });
+    }
+
+    /// The offsets have come: fetching begins.
+    fn assigned(&mut self, mut committed: Offsets) {
+        let Some(Assigning { partitions, .. }) = self.assigning.take() else { return };
+        let mut starts = Vec::new();
+        for topic_partition in partitions.iter().cloned() {
+            let committed = committed.remove(&topic_partition);
+            let start = match (&committed, self.start) {
+                (Some((offset, _)), _) => Offset::Exact(*offset),
+                (None, StartOffset::Earliest) => Offset::Earliest,
+                (None, StartOffset::Latest) => Offset::Latest,
+                (None, StartOffset::None) => return self.fail(self.no_offset(&topic_partition)),
+            };
+            starts.push(Assignment { topic_partition, start, committed });
+        }
+        let streams = self.fetcher.assign(self.assignment, starts);
+        self.assigned = partitions;
+        self.outbox.push(Ok(Event::Assigned(streams)));
+    }
+
+    fn revoke(&mut self, ticket: Ticket, partitions: BTreeSet<TopicPartition>, deadline: Moment) {
+        debug!(group = %self.group, partitions = partitions.len(), "revoked");
+        self.fetcher.unassign(&std::mem::take(&mut self.assigned));
+        if self.was_never_told() {
+            return self.member.on_ticket(ticket);
+        }
+        let (revocation, returned) = Revocation::new(partitions.into_iter().collect(), deadline);
+        self.tickets.push(Box::pin(async move {
+            // Done or dropped, it is the same.
+            let _ = returned.await;
+            ticket
+        }));
+        self.outbox.push(Ok(Event::Revoked(revocation)));
+    }
+
+    fn lose(&mut self, partitions: BTreeSet<TopicPartition>) {
+        info!(group = %self.group, partitions = partitions.len(), "lost");
+        self.fetcher.unassign(&std::mem::take(&mut self.assigned));
+        if !self.was_never_told() {
+            self.outbox.push(Ok(Event::Lost(partitions.into_iter().collect())));
+        }
+    }
+
+    /// Whether the user has not heard of the latest assignment, and now will not.
+    fn was_never_told(&mut self) -> bool {
+        self.assigning.take().is_some() || self.outbox.withdraw(self.assignment)
+    }
+
+    fn end(&mut self) {
+        self.stop_fetching();
+        self.stage = Stage::Ending;
+        for done in self.leaving.drain(..) {
+            let _ = done.send(Ok(()));
+        }
+    }
+
+    fn stop_fetching(&mut self) {
+        self.assigning = None;
+        self.fetcher.unassign(&std::mem::take(&mut self.assigned));
+    }
+
+    /// The member cannot be of use: the user hears why, and the group is left.
+    fn fail(&mut self, error: Error) {
+        self.stop_fetching();
+        self.outbox.push(Err(error));
+        self.member.leave(self.context.now() + self.context.connection.request_timeout);
+    }
+
+    // What the user says
+
+    fn ordered(&mut self, now: Moment, order: Order) {
+        match order {
+            Order::Commit { commits, done } => {
+                self.commit_ids += 1;
+                let id = CommitId(self.commit_ids);
+                self.commits.insert(id, done);
+                self.member.commit(id, commits.into_iter().map(commit).collect());
+            }
+            Order::Leave { done, .. } if self.stage == Stage::Ending => drop(done.send(Ok(()))),
+            Order::Leave { within, done } => {
+                self.leaving.push(done);
+                self.member.leave(now + within);
+            }
+        }
+    }
+
+    /// Whether nobody can hear of this member or commit for it.
+    fn is_abandoned(&self) -> bool {
+        !self.takes_orders && self.outbox.is_closed()
+    }
+
+    /// Nobody uses the member any more: its partitions are better off with others.
+    fn leave_if_abandoned(&mut self, now: Moment) {
+        if self.is_abandoned() {
+            self.member.leave(now + self.context.connection.request_timeout);
+        }
+    }
+
+    // What brokers say
+
+    fn broken(&mut self, now: Moment, call: CallId, error: Error) {
+        debug!(group = %self.group, %error, "a call to the coordinator failed");
+        if error.is_retriable() || error.kind() == ErrorKind::Closed {
+            return self.member.on_broken(now, call);
+        }
+        self.fail(error.doing(format!("taking part in group {}", self.group)));
+    }
+
+    fn want(&mut self, topics: &BTreeSet<String>) {
+        for topic in topics {
+            let interest = || self.cluster.interest(&Arc::from(&**topic));
+            self.interests.entry(topic.clone()).or_insert_with(interest);
+        }
+    }
+
+    /// Tells the machine how many partitions there are. A leader that asked gets its answer once all topics are
+    /// known, or when it has waited long enough.
+    fn count(&mut self, now: Moment) {
+        let partitions = |name: &String| {
+            let count = self.cluster.view(|view| view.topic(name).map(|topic| topic.partitions.len()))?;
+            Some((name.clone(), i32::try_from(count).unwrap_or(i32::MAX)))
+        };
+        let counts: BTreeMap<String, i32> = self.interests.keys().filter_map(partitions).collect();
+        if let Some(Counting { topics, until }) = &self.counting
+            && *until > now
+            && !topics.iter().all(|topic| counts.contains_key(topic))
+        {
+            return;
+        }
+        self.counting = None;
+        self.member.on_counts(&counts);
+    }
+
+    fn no_offset(&self, partition: &TopicPartition) -> Error {
+        let what = format!("group {} has committed no offset of {partition}", self.group);
+        Error::new(ErrorKind::NoOffset).what(what).fix("say where to start: earliest or latest")
+    }
+
+    fn failed(&self, failure: &Failure) -> Error {
+        let error = match failure {
+            Failure::Refused { code, .. } => Error::refused(*code),
+            Failure::Protocol(_) => Error::new(ErrorKind::Malformed),
+        };
+        error.doing(format!("taking part in group {}", self.group)).what(failure.to_string())
+    }
+
+    fn refused(&self, refusal: &Refusal) -> Error {
+        let error = match refusal {
+            Refusal::Retired(_) => Error::new(ErrorKind::Retired),
+            Refusal::Unanswered(_) => Error::new(ErrorKind::TimedOut).written_perhaps(true),
+            Refusal::Code(_, code) => Error::refused(*code),
+        };
+        error.doing(format!("committing in group {}", self.group)).what(refusal.to_string())
+    }
+}
+
+/// Completes with the offsets that an assignment waits for; never without one. Cancel-safe.
+async fn starts(assigning: &mut Option<Assigning>) -> Result<Offsets> {
+    match assigning {
+        Some(assigning) => assigning.committed.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn commit(commit: Commit) -> member::Commit {
+    let Commit { topic_partition, assignment, offset, leader_epoch, metadata } = commit;
+    let assignment = member::AssignmentId(assignment.0);
+    member::Commit { partition: topic_partition, assignment, offset, leader_epoch, metadata }
+}
