@@ -23,6 +23,9 @@ use crate::{
     node::Node,
 };
 
+/// From this version on clients know of leader epochs.
+const EPOCHS_SINCE: i16 = 4;
+
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
@@ -63,7 +66,7 @@ fn list(
         error_code: error_code.code(),
         timestamp: found.timestamp,
         offset: found.offset,
-        leader_epoch: found.leader_epoch,
+        leader_epoch: if version >= EPOCHS_SINCE { found.leader_epoch } else { -1 },
     }
 }
 

@@ -1,22 +1,36 @@
 //! A client that is nothing but frames.
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use vltava_broker::Broker;
-use vltava_wire::{Request, frame};
+use vltava_wire::{
+    Compression, Request, Uuid, frame,
+    messages::{
+        FetchRequest, FetchResponse, ProduceRequest,
+        fetch::{FetchPartition, FetchTopic, PartitionData},
+        produce::{PartitionProduceData, TopicProduceData},
+    },
+    record::{self, BatchBuilder, RecordSlices, Stamp},
+};
 
 /// What decoding a response may allocate.
 const BUDGET: usize = 16 << 20;
 
 /// One connection to a broker.
-pub(crate) struct Caller {
-    pub(crate) pipe: DuplexStream,
+pub(crate) struct Caller<S = DuplexStream> {
+    pub(crate) pipe: S,
     correlation_id: i32,
 }
 
 impl Caller {
     pub(crate) fn of(broker: &Broker) -> Self {
-        Self { pipe: broker.connect(), correlation_id: 0 }
+        Self::over(broker.connect())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Caller<S> {
+    pub(crate) fn over(pipe: S) -> Self {
+        Self { pipe, correlation_id: 0 }
     }
 
     /// Sends a request and waits for its response.
@@ -55,4 +69,53 @@ impl Caller {
         self.pipe.read_to_end(&mut rest).await.expect("a pipe can be read to its end");
         assert!(rest.is_empty(), "the broker said {rest:?} before it closed the connection");
     }
+}
+
+pub(crate) fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+/// A batch of these values, one millisecond apart from `timestamp` on.
+pub(crate) fn batch(timestamp: i64, values: &[&str], stamp: Stamp, compression: Compression) -> Bytes {
+    let mut batch = BatchBuilder::new();
+    for (later, value) in (0..).zip(values) {
+        let record = RecordSlices::new(timestamp + later, Some(b"key"), Some(value.as_bytes()));
+        batch.append(record).expect("the batch has room");
+    }
+    batch.finish(stamp, compression).expect("the batch packs")
+}
+
+/// Sends `records` to partition 0 of `orders`.
+pub(crate) fn produce(acks: i16, records: Bytes) -> ProduceRequest {
+    let partition_data = vec![PartitionProduceData { index: 0, records: Some(records) }];
+    let topic_data = vec![TopicProduceData { name: text("orders"), topic_id: Uuid::ZERO, partition_data }];
+    ProduceRequest { acks, timeout_ms: 30_000, topic_data, ..Default::default() }
+}
+
+/// Fetches partition 0 of `orders`, waiting `max_wait_ms` for a byte.
+pub(crate) fn fetch(offset: i64, max_wait_ms: i32) -> FetchRequest {
+    let partition =
+        FetchPartition { fetch_offset: offset, partition_max_bytes: 1 << 20, ..Default::default() };
+    let topic = FetchTopic { topic: text("orders"), topic_id: Uuid::ZERO, partitions: vec![partition] };
+    FetchRequest { max_wait_ms, min_bytes: 1, max_bytes: 1 << 20, topics: vec![topic], ..Default::default() }
+}
+
+/// What a response says of its only partition.
+pub(crate) fn fetched(response: &FetchResponse) -> &PartitionData {
+    assert_eq!(response.error_code, 0, "the request as a whole was served");
+    &response.responses[0].partitions[0]
+}
+
+/// Offset and value of every record that was fetched.
+pub(crate) fn records(data: &PartitionData) -> Vec<(i64, String)> {
+    let all = record::batches(data.records.clone().unwrap_or_default());
+    let mut records = Vec::new();
+    for batch in all {
+        let batch = batch.expect("the broker sends whole batches");
+        batch.check_crc().expect("the bytes are those that were sent");
+        let unpacked = batch.decompress(record::Limits::default()).expect("the batch unpacks");
+        let value = |it: record::RecordRef<'_>| String::from_utf8(it.value().unwrap().to_vec()).unwrap();
+        records.extend(unpacked.iter().map(|it| (it.offset(), value(it))));
+    }
+    records
 }

@@ -1,4 +1,10 @@
 //! The broker as a client sees it: requests written by hand over an in-process connection, on paused time.
 
 mod caller;
+mod commits;
+mod fetch;
+mod groups;
+mod produce;
+mod restart;
 mod session;
+mod topics;
