@@ -144,8 +144,8 @@ fn serve<R: Request>(
     answer: impl FnOnce(Call<'_>, R) -> Answer<R::Response>,
 ) -> Result<Option<Reply>, Refusal> {
     let (api, version) = (R::API, call.version);
+    // What follows a request is let go, as Kafka does: librdkafka asks for all topics with three bytes too many.
     let request = R::decode(&mut input).map_err(|error| Refusal::Decode(api, error))?;
-    input.finish().map_err(|error| Refusal::Decode(api, error))?;
     match answer(call, request) {
         Answer::Now(response) => encoded(api, version, correlation_id, &response).map(Some),
         Answer::Later(response) => Ok(Some(Reply::Later(Box::pin(async move {
