@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
+use tracing_subscriber::filter::LevelFilter;
 use vltava_broker::Broker;
 
 /// A cluster on loopback, so slow a machine as it may be, does what a test waits for within this.
@@ -18,6 +19,8 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) fn new() -> Self {
+        // Why the broker refused something is in its log, which is printed with a test that fails.
+        let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(LevelFilter::DEBUG).try_init();
         let runtime = Runtime::new().expect("a runtime starts");
         if let Ok(brokers) = std::env::var("VLTAVA_KAFKA") {
             return Self { brokers, runtime, _ours: None };
