@@ -174,3 +174,95 @@ fn scan(file: &dyn File, from: u64, until: u64, mut visit: impl FnMut(u64, &Batc
 pub(super) fn invalid(position: u64, why: &dyn std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("no batch at byte {position}: {why}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use vltava_wire::{
+        Compression,
+        record::{BatchBuilder, RecordSlices, Stamp, patch_base_offset},
+    };
+
+    use super::*;
+    use crate::disk::{Disk, Memory};
+
+    /// A segment of batches of about 1 KiB with one record each, whose timestamps rise and fall.
+    fn segment(batches: i64) -> (std::sync::Arc<dyn File>, Vec<(u64, BatchHeader)>) {
+        let file = Memory::new().create("segment").unwrap();
+        let mut headers = Vec::new();
+        let mut position = 0;
+        for offset in 0..batches {
+            let mut builder = BatchBuilder::new();
+            let value = vec![b'x'; 1000];
+            builder.append(RecordSlices::new(offset ^ 7, None, Some(&value))).unwrap();
+            let mut batch = Vec::from(builder.finish(Stamp::NONE, Compression::None).unwrap());
+            patch_base_offset(&mut batch, offset);
+            file.write_at(position, &batch).unwrap();
+            headers.push((position, BatchHeader::parse(&batch).unwrap()));
+            position += batch.len() as u64;
+        }
+        (file, headers)
+    }
+
+    fn length(headers: &[(u64, BatchHeader)]) -> u64 {
+        headers.last().map_or(0, |(position, header)| position + header.length as u64)
+    }
+
+    #[test]
+    fn a_search_begins_at_or_shortly_before_its_target() {
+        let (file, headers) = segment(300);
+        let index = Index::default();
+        for (position, header) in &headers {
+            let offset = Target::Offset(header.base_offset);
+            let from = index.seek(&*file, length(&headers), offset).unwrap();
+            assert!(from <= *position && position - from < INTERVAL_BYTES, "{from} for {position}");
+            let time = Target::Timestamp(header.max_timestamp);
+            let first = headers.iter().find(|(_, it)| !time.is_after(it)).unwrap().0;
+            let from = index.seek(&*file, length(&headers), time).unwrap();
+            assert!(from <= first && first - from < INTERVAL_BYTES, "{from} for {first}");
+        }
+    }
+
+    #[test]
+    fn what_is_noted_what_is_scanned_and_what_is_stored_is_the_same() {
+        let (file, headers) = segment(200);
+        let (noted, scanned, mixed) = (Index::default(), Index::default(), Index::default());
+        headers.iter().for_each(|(position, header)| noted.note(*position, header));
+        scanned.seek(&*file, length(&headers), Target::Offset(0)).unwrap();
+        mixed.seek(&*file, length(&headers[..77]), Target::Offset(0)).unwrap();
+        headers.iter().for_each(|(position, header)| mixed.note(*position, header));
+        let points = noted.points().clone();
+        assert!(points.points.len() > 3);
+        assert_eq!(*scanned.points(), points);
+        assert_eq!(*mixed.points(), points);
+        assert_eq!(Points::decode(&points.encode()), Some(points));
+    }
+
+    #[test]
+    fn a_stored_index_that_is_damaged_or_of_more_than_there_is_counts_for_nothing() {
+        let (_, headers) = segment(50);
+        let index = Index::default();
+        headers.iter().for_each(|(position, header)| index.note(*position, header));
+        let stored = index.encode(length(&headers)).unwrap();
+        assert_eq!(index.encode(length(&headers) + 1), None);
+        let again = Index::default();
+        assert_eq!(again.restore(&stored, length(&headers) - 1), None);
+        for byte in 0..stored.len() {
+            let mut damaged = stored.clone();
+            damaged[byte] ^= 1;
+            assert_eq!(again.restore(&damaged, u64::MAX), None, "byte {byte}");
+            assert_eq!(again.restore(&stored[..byte], u64::MAX), None, "cut at {byte}");
+        }
+        assert_eq!(again.restore(&stored, length(&headers)), Some(length(&headers)));
+    }
+
+    #[test]
+    fn a_segment_that_ends_within_a_batch_is_an_error() {
+        let (file, headers) = segment(3);
+        let all = length(&headers);
+        for cut in [1, 500, 1030] {
+            file.truncate(all - cut).unwrap();
+            let error = Index::default().seek(&*file, all + 5, Target::Offset(0)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "cut {cut}");
+        }
+    }
+}

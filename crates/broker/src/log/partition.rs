@@ -92,10 +92,11 @@ impl Partition {
         self.waiting.push(Arc::downgrade(notify));
     }
 
-    /// The latest timestamp of any batch.
+    /// The latest timestamp of any batch that may be read.
     pub(super) fn latest_timestamp(&self) -> Option<i64> {
         let stored = self.segments.iter().map(|it| it.max_timestamp);
-        stored.chain(self.unmoved.iter().map(|it| it.header.max_timestamp)).max()
+        let settled = self.unmoved.iter().filter(|it| it.header.base_offset < self.high_watermark);
+        stored.chain(settled.map(|it| it.header.max_timestamp)).max()
     }
 
     /// The indexes that are not stored yet, with their names.

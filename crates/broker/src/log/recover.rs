@@ -1,7 +1,8 @@
 //! Reading the journal back after a start: the chain of entries from a position on, and what comes after its end.
 //!
 //! Where the chain ends, the journal was cut off, unless an entry further on says that more had been synced: then
-//! something that was on the disk is gone, and that is nothing to go on from.
+//! something that was on the disk is gone, and that is nothing to go on from. Damage to what the last sync before the
+//! end was about looks like a tail that was cut: nothing after it can tell.
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
@@ -158,4 +159,96 @@ pub(super) fn read_all(file: &Arc<dyn File>, most: u64) -> io::Result<Bytes> {
 
 pub(super) fn unreadable(disk: &dyn Disk, what: &str, error: io::Error) -> Error {
     Error::new(ErrorKind::Disk, format!("{what} in {} could not be read", disk.path())).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Memory;
+
+    const FILE_BYTES: u64 = 512;
+
+    fn place(disk: &Memory) -> Place {
+        Place { disk: Arc::new(disk.clone()), file_bytes: FILE_BYTES, key: 5 }
+    }
+
+    const START: End = End { position: 0, previous: 0 };
+
+    fn append(journal: &mut Journal, payload: &[u8]) -> u64 {
+        let mut entry = vec![0; HEADER_BYTES];
+        entry.extend_from_slice(payload);
+        let end = journal.append(9, &mut entry).unwrap();
+        journal.on_synced(end);
+        end
+    }
+
+    fn read(disk: &Memory) -> Result<(Journal, Vec<Vec<u8>>)> {
+        let mut payloads = Vec::new();
+        let journal = replay(place(disk), START, |kind, payload, _| {
+            assert_eq!(kind, 9);
+            payloads.push(payload.to_vec());
+            Ok(())
+        })?;
+        Ok((journal, payloads))
+    }
+
+    #[test]
+    fn entries_come_back_from_all_files_in_order() {
+        let disk = Memory::new();
+        let (mut journal, nothing) = read(&disk).unwrap();
+        assert_eq!(nothing.len(), 0);
+        let written: Vec<_> = (0..40u8).map(|number| vec![number; usize::from(number) * 3]).collect();
+        written.iter().for_each(|payload| drop(append(&mut journal, payload)));
+        assert!(disk.list().unwrap().len() > 5);
+        let (again, payloads) = read(&disk).unwrap();
+        assert_eq!((again.end(), payloads), (journal.end(), written));
+    }
+
+    #[test]
+    fn a_tail_that_was_cut_does_not_come_back_when_the_same_is_written_again() {
+        let disk = Memory::new();
+        let (mut journal, _) = read(&disk).unwrap();
+        append(&mut journal, b"one");
+        let mut unsynced = |payload: &[u8]| {
+            let mut entry = [&[0; HEADER_BYTES], payload].concat();
+            journal.append(9, &mut entry).unwrap()
+        };
+        let torn = unsynced(b"two") - ALIGNMENT;
+        unsynced(b"three");
+        disk.damage("journal-000000", torn..torn + 1).unwrap();
+        let (mut journal, payloads) = read(&disk).unwrap();
+        assert_eq!(payloads, [b"one"]);
+        append(&mut journal, b"opened again");
+        let (_, payloads) = read(&disk).unwrap();
+        assert_eq!(payloads, [&b"one"[..], b"opened again"]);
+    }
+
+    #[test]
+    fn files_that_are_used_again_bring_nothing_of_their_earlier_use() {
+        let disk = Memory::new();
+        let (mut journal, _) = read(&disk).unwrap();
+        for round in 0..30u8 {
+            let end = append(&mut journal, &[round; 300]);
+            assert!(journal.free_before(end).is_empty());
+        }
+        assert!(disk.list().unwrap().len() <= 2);
+        let start = journal.end();
+        append(&mut journal, b"last");
+        let mut payloads = Vec::new();
+        replay(place(&disk), start, |_, payload, _| {
+            payloads.push(payload);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(payloads, [&b"last"[..]]);
+    }
+
+    #[test]
+    fn a_file_of_the_middle_that_is_gone_is_damage() {
+        let disk = Memory::new();
+        let (mut journal, _) = read(&disk).unwrap();
+        (0..20u8).for_each(|number| drop(append(&mut journal, &[number; 200])));
+        disk.remove("journal-000002").unwrap();
+        assert_eq!(read(&disk).map(drop).unwrap_err().kind(), ErrorKind::Damaged);
+    }
 }

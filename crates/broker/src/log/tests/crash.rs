@@ -18,6 +18,8 @@ struct Told {
     acknowledged: Vec<(usize, Acknowledged)>,
     /// Offsets that were sent to be committed.
     commits: Vec<i64>,
+    /// A topic that is to go.
+    temporary: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -47,13 +49,17 @@ async fn live(disk: &Memory, seed: u64, steps: usize, told: &mut Told) {
         let waiting = vec![(position, Acknowledged::Topic)];
         acknowledge(&broker, disk, waiting, told).await;
     }
-    for step in 0..steps {
-        let actions = 1 + chance.below(4);
-        let waiting =
-            (0..actions).filter_map(|index| act(&broker, &mut chance, told, step * 10 + index as usize));
-        let waiting: Vec<_> = waiting.collect();
-        acknowledge(&broker, disk, waiting, told).await;
+    let mut waiting = Vec::new();
+    for _ in 0..steps {
+        for _ in 0..1 + chance.below(4) {
+            waiting.extend(act(&broker, &mut chance, told));
+        }
+        match chance.below(3) {
+            0 => tokio::time::sleep(Duration::from_millis(1)).await,
+            _ => acknowledge(&broker, disk, std::mem::take(&mut waiting), told).await,
+        }
     }
+    acknowledge(&broker, disk, waiting, told).await;
     if chance.chance(50) {
         broker.stop().await;
     } else {
@@ -61,26 +67,28 @@ async fn live(disk: &Memory, seed: u64, steps: usize, told: &mut Told) {
     }
 }
 
-fn act(
-    broker: &Broker,
-    chance: &mut Rng,
-    told: &mut Told,
-    number: usize,
-) -> Option<(Position, Acknowledged)> {
+fn act(broker: &Broker, chance: &mut Rng, told: &mut Told) -> Option<(Position, Acknowledged)> {
     let topic = told.topic.expect("the topic was created").topic;
     match chance.below(20) {
         0 => {
             let (id, position) = broker.log.new_producer_id().expect("the disk is well");
             Some((position, Acknowledged::ProducerId(id)))
         }
-        1 => {
-            let name = format!("temporary-{number}");
-            let (topic, _) = broker.log.create_topic(&name, 1, vec![]).ok()?;
-            let at = PartitionId { topic: topic.id, partition: 0 };
-            broker.log.append(at, &batch(&["gone soon"])).expect("the topic exists");
-            let position = broker.log.delete_topic(topic.id).expect("the topic exists");
-            Some((position, Acknowledged::Deleted(name)))
-        }
+        1 => match told.temporary.take() {
+            Some(name) => {
+                let topic = broker.log.topic(&name)?;
+                let position = broker.log.delete_topic(topic.id).expect("the topic exists");
+                Some((position, Acknowledged::Deleted(name)))
+            }
+            None => {
+                let name = format!("temporary-{:x}", chance.bits());
+                let (topic, _) = broker.log.create_topic(&name, 1, vec![]).ok()?;
+                let at = PartitionId { topic: topic.id, partition: 0 };
+                broker.log.append(at, &batch(&["gone soon"])).expect("the topic exists");
+                told.temporary = Some(name);
+                None
+            }
+        },
         2..5 => {
             let offset = told.commits.last().copied().unwrap_or_default() + chance.below(3) as i64;
             let commits = [(orders(0), commit(offset)), (orders(1), commit(offset))];
@@ -133,6 +141,7 @@ async fn judge(disk: &Memory, operations: usize, told: &Told, because: &str) -> 
     };
     let topic = PartitionId { topic: topic.id, partition: 0 };
     found.topic = Some(topic);
+    found.temporary = told.temporary.clone().filter(|name| broker.log.topic(name).is_some());
     found.acknowledged.insert(0, (0, Acknowledged::Topic));
     for partition in 0..PARTITIONS {
         let values = broker.values(PartitionId { partition, ..topic });
@@ -191,7 +200,7 @@ fn traced(seed: u64) -> Memory {
     let disk = Memory::traced();
     match seed % 2 {
         0 => disk,
-        _ => disk.with_latency(Arc::new(SystemClock::new()), Duration::from_millis(1)),
+        _ => disk.with_latency(Arc::new(SystemClock::new()), Duration::from_millis(2)),
     }
 }
 
