@@ -42,6 +42,12 @@ impl Output {
         Self::new(record, Value::AsReceived, Format::Bytes)
     }
 
+    /// The same, said to be of a format.
+    #[must_use]
+    pub fn as_format(self, format: Format) -> Self {
+        Self { format, ..self }
+    }
+
     /// The record it was made from: place, key, timestamp and headers are that record's.
     pub fn record(&self) -> &Record {
         &self.record
