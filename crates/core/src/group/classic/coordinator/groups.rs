@@ -90,10 +90,14 @@ impl Groups {
         if !known && !request.member_id.is_empty() {
             return Err(ErrorCode::UnknownMemberId);
         }
-        if self.bytes > self.limits.bytes_max || (!known && self.groups.len() >= self.limits.groups_max) {
-            return Err(ErrorCode::GroupMaxSizeReached);
+        let full = self.bytes > self.limits.bytes_max;
+        let one_too_many = !known && self.groups.len() >= self.limits.groups_max;
+        match request.member_id.is_empty() {
+            true if full || one_too_many => Err(ErrorCode::GroupMaxSizeReached),
+            // Whoever is in may come back, once there is room.
+            false if full => Err(ErrorCode::CoordinatorNotAvailable),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// A member asks for its assignment, a leader with what it assigns; `poll` answers.
@@ -103,7 +107,7 @@ impl Groups {
         let Some(group) = self.groups.get_mut(&group_id).filter(|_| !full) else {
             let code = match (group_id.is_empty(), full) {
                 (true, _) => ErrorCode::InvalidGroupId,
-                (_, true) => ErrorCode::GroupMaxSizeReached,
+                (_, true) => ErrorCode::CoordinatorNotAvailable,
                 _ => ErrorCode::UnknownMemberId,
             };
             return self.replies.push_back(refuse_sync(token, code));

@@ -6,6 +6,8 @@
 mod answers;
 mod commits;
 mod machine;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
