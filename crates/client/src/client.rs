@@ -39,6 +39,11 @@ impl Client {
         self.context.counters.read()
     }
 
+    /// A seed for whoever stands on this client: with the client's own seed, the same each time it is played.
+    pub fn seed(&self) -> u64 {
+        self.context.rng().bits()
+    }
+
     /// The clock it was built with.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.context.clock

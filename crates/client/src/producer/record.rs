@@ -58,6 +58,13 @@ impl ProducerRecord {
         self
     }
 
+    /// Adds a header without a value, which is not the same as an empty one.
+    #[must_use]
+    pub fn null_header(mut self, name: impl Into<String>) -> Self {
+        self.headers.push((name.into(), None));
+        self
+    }
+
     /// The topic it is for.
     pub fn topic(&self) -> &str {
         &self.topic
