@@ -50,8 +50,12 @@ pub(crate) async fn start<H: Handler>(
 }
 
 /// Joins the group.
-async fn join(_: &Client, _: &Flow, group: &str) -> Result<(Events, Committer)> {
-    Err(Error::new(ErrorKind::Client, format!("the group {group} cannot be joined: that is not built yet")))
+async fn join(client: &Client, flow: &Flow, group: &str) -> Result<(Events, Committer)> {
+    let consumer = client.consumer().group(group).config(flow.consumer.clone());
+    let joined = consumer.subscribe(flow.topics.clone()).await;
+    let consumer =
+        joined.map_err(|error| Error::client(format!("joining the group {group} failed"), error))?;
+    Ok(consumer.split())
 }
 
 /// What a task that panicked or was aborted says.
@@ -154,7 +158,7 @@ impl<H: Handler> Driver<H> {
         let now = self.clock.now();
         let shard = Shard {
             call,
-            schedule: Schedule::<Record>::new(flow.order, limits, 0),
+            schedule: Schedule::<Record>::new(flow.order, limits, client.seed()),
             slots: Slots::new(),
             sources: Sources::default(),
             workers,

@@ -14,6 +14,7 @@ mod error;
 mod failure;
 mod flow;
 mod handler;
+mod kafka;
 mod leaving;
 mod output;
 pub mod pipeline;

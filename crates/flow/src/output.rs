@@ -61,6 +61,14 @@ impl Output {
         }
     }
 
+    /// The value as bytes that need not be copied.
+    pub fn value_bytes(&self) -> Option<Bytes> {
+        match &self.value {
+            Value::AsReceived => self.record.value_bytes(),
+            Value::Made(bytes) => Some(bytes.clone()),
+        }
+    }
+
     /// What the value is.
     pub fn format(&self) -> Format {
         self.format

@@ -2,6 +2,7 @@
 
 use std::str::Utf8Error;
 
+use bytes::Bytes;
 use vltava_client::TopicPartition;
 use vltava_core::work::Keyed;
 
@@ -48,6 +49,11 @@ impl Record {
         self.record.key()
     }
 
+    /// The key as bytes that keep the batch alive.
+    pub fn key_bytes(&self) -> Option<Bytes> {
+        self.record.key_bytes()
+    }
+
     /// The key as text; empty if it has none.
     ///
     /// # Errors
@@ -59,6 +65,11 @@ impl Record {
     /// The value; none is a tombstone.
     pub fn value(&self) -> Option<&[u8]> {
         self.record.value()
+    }
+
+    /// The value as bytes that keep the batch alive.
+    pub fn value_bytes(&self) -> Option<Bytes> {
+        self.record.value_bytes()
     }
 
     /// The value as text; empty if it has none.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use vltava_client::Client;
 
 use crate::{
-    Failure, Sink,
+    Failure, Sink, kafka,
     sink::BoxFuture,
     spec::{Error, Key, Section, nearest},
 };
@@ -34,9 +34,9 @@ const UNBUILT: &[&str] = &["http", "parquet", "postgres"];
 pub struct Registry(BTreeMap<&'static str, Kind>);
 
 impl Registry {
-    /// Has no sinks yet.
+    /// Has the sink `kafka`, and no other.
     pub fn new() -> Self {
-        Self(BTreeMap::new())
+        Self(BTreeMap::new()).with(kafka::KIND)
     }
 
     /// Has one more kind.
