@@ -198,7 +198,9 @@ mod tests {
         let (mut journal, nothing) = read(&disk).unwrap();
         assert_eq!(nothing.len(), 0);
         let written: Vec<_> = (0..40u8).map(|number| vec![number; usize::from(number) * 3]).collect();
-        written.iter().for_each(|payload| drop(append(&mut journal, payload)));
+        for payload in &written {
+            append(&mut journal, payload);
+        }
         assert!(disk.list().unwrap().len() > 5);
         let (again, payloads) = read(&disk).unwrap();
         assert_eq!((again.end(), payloads), (journal.end(), written));
@@ -247,7 +249,9 @@ mod tests {
     fn a_file_of_the_middle_that_is_gone_is_damage() {
         let disk = Memory::new();
         let (mut journal, _) = read(&disk).unwrap();
-        (0..20u8).for_each(|number| drop(append(&mut journal, &[number; 200])));
+        for number in 0..20u8 {
+            append(&mut journal, &[number; 200]);
+        }
         disk.remove("journal-000002").unwrap();
         assert_eq!(read(&disk).map(drop).unwrap_err().kind(), ErrorKind::Damaged);
     }
