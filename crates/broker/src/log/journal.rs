@@ -15,6 +15,8 @@ use super::entry::{ALIGNMENT, HEADER_BYTES, Header, KIND_END_OF_FILE, aligned};
 
 /// How the journal's files are called; a number follows, which says nothing.
 pub(super) const FILE_PREFIX: &str = "journal-";
+/// How a file is called while it is being filled: nobody else may use it then, not even after a restart.
+pub(super) const FILLING_PREFIX: &str = "filling-";
 /// More files than these are removed instead of being kept to be used again.
 const SPARE_FILES_MAX: usize = 8;
 
@@ -110,15 +112,15 @@ impl Journal {
         }
         let slot = match self.spares.pop() {
             Some(slot) => slot,
-            None => self.create_file()?,
+            None => self.create_file(FILE_PREFIX)?,
         };
         let file = slot.file.clone();
         self.files.insert(number, slot);
         Ok(file)
     }
 
-    fn create_file(&mut self) -> io::Result<Slot> {
-        let name = format!("{FILE_PREFIX}{:06}", self.next_name);
+    fn create_file(&mut self, prefix: &str) -> io::Result<Slot> {
+        let name = format!("{prefix}{:06}", self.next_name);
         let file = self.place.disk.create(&name)?;
         self.next_name += 1;
         self.folder_is_dirty = true;
@@ -131,11 +133,17 @@ impl Journal {
         if !self.spares.is_empty() || used < self.place.file_bytes / 2 {
             return Ok(None);
         }
-        self.create_file().map(Some)
+        self.create_file(FILLING_PREFIX).map(Some)
     }
 
-    pub(super) fn add_spare(&mut self, slot: Slot) {
+    /// Takes a file that was filled.
+    pub(super) fn add_spare(&mut self, mut slot: Slot) -> io::Result<()> {
+        let name = slot.name.replace(FILLING_PREFIX, FILE_PREFIX);
+        self.place.disk.rename(&slot.name, &name)?;
+        self.folder_is_dirty = true;
+        slot.name = name;
         self.spares.push(slot);
+        Ok(())
     }
 
     pub(super) fn place(&self) -> &Place {

@@ -5,7 +5,10 @@ use std::{io, pin::Pin, sync::Arc, time::Duration};
 
 use vltava_core::Moment;
 
-use crate::{Result, Sync, disk::Syncing};
+use crate::{
+    Result, Sync,
+    disk::{Lock, Syncing},
+};
 
 use super::{
     Shared,
@@ -18,9 +21,11 @@ use super::{
 /// How long to leave a full disk alone.
 const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 
-/// To be run by whoever opened the log, as long as it is used. If it is dropped, nothing more is settled.
+/// To be run by whoever opened the log, as long as it is used. When it ends or is dropped, nothing more is written
+/// nor settled, and the folder is free for another broker, whoever still reads this log.
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
+    lock: Option<Box<dyn Lock>>,
     syncing: Running<(u64, io::Result<()>)>,
     storing: Running<(Checkpoint, Stored)>,
     filling: Running<(Slot, io::Result<()>)>,
@@ -36,9 +41,10 @@ type Stored = Result<(), Failure>;
 type Running<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
 impl Keeper {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, lock: Box<dyn Lock>) -> Self {
         let next_sync = shared.clock.now();
-        Self { shared, syncing: None, storing: None, filling: None, next_sync, pause_until: None }
+        let lock = Some(lock);
+        Self { shared, lock, syncing: None, storing: None, filling: None, next_sync, pause_until: None }
     }
 
     /// Runs until the log is stopped, which it then is cleanly, or until the disk fails.
@@ -166,8 +172,8 @@ impl Keeper {
 
     fn on_filled(&mut self, slot: Slot, filled: io::Result<()>) {
         let mut state = self.shared.state();
-        match filled {
-            Ok(()) => state.journal.add_spare(slot),
+        match filled.and_then(|()| state.journal.add_spare(slot.clone())) {
+            Ok(()) => (),
             Err(error) => {
                 // Nothing is in it yet, so nothing is lost; the journal grows a file when it needs one.
                 tracing::debug!(name = %slot.name, %error, "the next file of the journal could not be filled");
@@ -260,6 +266,7 @@ impl Keeper {
 impl Drop for Keeper {
     fn drop(&mut self) {
         self.shared.state().closed.get_or_insert(Closed::Stopped);
+        self.lock = None;
         self.shared.progress.send_modify(|progress| progress.ended = true);
     }
 }

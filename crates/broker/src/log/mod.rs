@@ -33,7 +33,7 @@ use vltava_wire::{ErrorCode, Uuid};
 
 use crate::{
     Error, Result, Sync,
-    disk::{Disk, Lock},
+    disk::Disk,
     ledger::{
         Entry,
         offsets::{self, Commit},
@@ -170,7 +170,6 @@ struct Shared {
     progress: watch::Sender<Progress>,
     /// The keeper may have something to do.
     work: Notify,
-    _lock: Box<dyn Lock>,
 }
 
 /// What many wait for.
@@ -221,9 +220,8 @@ impl Log {
             clock,
             progress: watch::Sender::new(progress),
             work: Notify::new(),
-            _lock: lock,
         });
-        let keeper = Keeper::new(shared.clone());
+        let keeper = Keeper::new(shared.clone(), lock);
         Ok((Log { shared }, keeper))
     }
 

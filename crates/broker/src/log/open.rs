@@ -16,7 +16,7 @@ use super::{
     contents::Contents,
     files::Files,
     image::{self, Anchor, Image},
-    journal::{End, FILE_PREFIX, Place},
+    journal::{End, FILE_PREFIX, FILLING_PREFIX, Place},
     recover::{replay, unreadable},
     segment::is_of_a_segment,
     state::State,
@@ -56,9 +56,11 @@ pub(super) async fn open(disk: Arc<dyn Disk>, mut chance: Rng, options: &Options
         }
         Ok(())
     })?;
+    let opened = contents.ledger.cluster.open();
+    // The ids that are drawn differ from those of earlier lives, also where each life is given the same seed.
+    let chance = Rng::new(chance.bits() ^ opened.times as u64);
     let mut state = State::new(journal, contents, chance, end.position);
-    let opened = Entry::Opened(state.contents.ledger.cluster.open());
-    state.record(&opened).map_err(Refused::into_error)?;
+    state.record(&Entry::Opened(opened)).map_err(Refused::into_error)?;
     sync_all(&mut state).await?;
     state.contents.all_partitions().for_each(|it| it.on_settled(it.end));
     Ok(state)
@@ -111,10 +113,10 @@ fn cut_segments(disk: &dyn Disk, contents: &mut Contents) -> Result<()> {
             found.remove(&segment.index_name());
         }
     }
-    found
-        .keys()
-        .filter(|name| is_of_a_segment(name) || *name == image::NEW_NAME)
-        .for_each(|name| remove(disk, name));
+    let is_left_over = |name: &&String| {
+        is_of_a_segment(name) || *name == image::NEW_NAME || name.starts_with(FILLING_PREFIX)
+    };
+    found.keys().filter(is_left_over).for_each(|name| remove(disk, name));
     Ok(())
 }
 

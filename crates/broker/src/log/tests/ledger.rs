@@ -63,6 +63,21 @@ async fn a_deleted_topic_takes_its_files_and_commits_along_and_its_name_is_free(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_topic_never_gets_the_id_of_an_earlier_one_even_from_the_same_seed() {
+    let disk = Memory::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for life in 0..4 {
+        let broker = Broker::open(disk.clone(), small()).await.unwrap();
+        for _ in 0..3 {
+            let at = broker.topic("orders", 1).await;
+            assert!(seen.insert(at.topic), "life {life}");
+            broker.log.settled(broker.log.delete_topic(at.topic).unwrap()).await.unwrap();
+        }
+        broker.kill().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn commits_keep_their_metadata_epoch_and_time() {
     for how in 0..2 {
         let disk = Memory::new();

@@ -132,6 +132,20 @@ async fn bytes_that_are_not_just_one_batch_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stopped_log_frees_its_folder_while_others_still_read_it() {
+    let disk = Memory::new();
+    let broker = Broker::open(disk.clone(), small()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    broker.append(at, &batch(&["one"])).await;
+    let reader = broker.log.clone();
+    broker.stop().await;
+    let next = Broker::open(disk, small()).await.unwrap();
+    next.append(at, &batch(&["two"])).await;
+    assert_eq!(values_of(reader.read(at, 0, 100).unwrap().records, 0), ["one"]);
+    assert_eq!(next.values(at), ["one", "two"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_batch_that_no_file_of_the_journal_holds_is_too_large() {
     let broker = Broker::open(Memory::new(), small()).await.unwrap();
     let at = broker.topic("orders", 1).await;
@@ -260,7 +274,13 @@ async fn segments_that_no_image_names_are_removed_at_the_start_and_other_files_l
     broker.stop().await;
     let before = disk.list().unwrap();
     let stray = format!("segment-{:032x}-0-{:020}", at.topic.0, 7);
-    for name in [format!("{stray}.log"), format!("{stray}.index"), "image.new".into(), "address".into()] {
+    for name in [
+        format!("{stray}.log"),
+        format!("{stray}.index"),
+        "image.new".into(),
+        "filling-000003".into(),
+        "address".into(),
+    ] {
         disk.create(&name).unwrap().write_at(0, b"stray").unwrap();
     }
     Broker::open(disk.clone(), small()).await.unwrap().stop().await;
