@@ -20,15 +20,9 @@ use crate::{
 /// Requests that were read and not yet answered; a peer that sends more waits.
 const IN_FLIGHT_MAX: usize = 32;
 
-/// A reply from this size on must leave before another request is read, so that a peer that does not read its
-/// replies costs little.
-const LARGE_REPLY_BYTES: usize = 64 << 10;
-
-/// The largest Produce request, as Kafka's `socket.request.max.bytes`.
-const PRODUCE_BYTES_MAX: usize = 100 << 20;
-
-/// The largest request of any other API: none but a commit or an assignment of very many partitions comes near.
-const REQUEST_BYTES_MAX: usize = 8 << 20;
+/// After a request or a reply of this size, all that waits must leave before another request is read, so that a
+/// peer that does not read its replies costs little.
+const LARGE_BYTES: usize = 64 << 10;
 
 /// The least that is read at a time.
 const READ_BYTES: usize = 4 << 10;
@@ -104,10 +98,12 @@ async fn read(
         }
         // The place in the queue comes first: a request takes effect only when its reply may be kept.
         let Ok(place) = queue.reserve().await else { return Ok(()) };
+        // The log has copied what it was sent; of other requests something may be kept until they are answered.
+        let is_large_request = api != Api::Produce && frame.len() >= LARGE_BYTES;
         let Some(reply) = dispatch::dispatch(node, peer, frame).map_err(End::Refused)? else { continue };
-        let is_large = matches!(&reply, Reply::Now(frame) if frame.len() >= LARGE_REPLY_BYTES);
+        let is_large_reply = matches!(&reply, Reply::Now(frame) if frame.len() >= LARGE_BYTES);
         place.send(reply);
-        if is_large && queue.reserve_many(IN_FLIGHT_MAX).await.is_err() {
+        if (is_large_request || is_large_reply) && queue.reserve_many(IN_FLIGHT_MAX).await.is_err() {
             return Ok(());
         }
     }
@@ -189,10 +185,19 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             return Err(End::TooShort(length));
         }
         let api = Api::from_key(key).ok_or(End::NoApi(key))?;
-        let most = if api == Api::Produce { PRODUCE_BYTES_MAX } else { REQUEST_BYTES_MAX };
-        if bytes > most {
+        if bytes > bytes_max(api) {
             return Err(End::TooLong { api, length: bytes });
         }
         Ok((api, bytes))
+    }
+}
+
+/// The largest request of an API. Kafka's `socket.request.max.bytes`, 100 MiB, is for those that bring records;
+/// subscriptions, assignments and commits of very many partitions still fit into 8 MiB.
+fn bytes_max(api: Api) -> usize {
+    match api {
+        Api::Produce => 100 << 20,
+        Api::JoinGroup | Api::SyncGroup | Api::OffsetCommit => 8 << 20,
+        _ => 1 << 20,
     }
 }

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use tokio::{
@@ -15,11 +16,11 @@ use tokio::{
     task::JoinHandle,
 };
 use tracing::{debug, error, info, warn};
-use vltava_core::{Moment, Rng};
+use vltava_core::Rng;
 use vltava_wire::ErrorCode;
 
 use crate::{
-    Builder, Error, ErrorKind, Result, connection,
+    Builder, Error, ErrorKind, Result, Sync, connection,
     dispatch::{Advertised, Peer},
     log::{Keeper, Log, Options},
     node::{NewTopic, Node},
@@ -29,7 +30,7 @@ use crate::{
 const PIPE_BYTES: usize = 64 << 10;
 
 /// How long accepting pauses when the process has no file descriptor left.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A running broker. It stops when it is dropped, as if its process had been killed; [`Broker::shutdown`] stops it
 /// cleanly, which makes the next start quick.
@@ -159,6 +160,9 @@ impl fmt::Debug for Broker {
 
 pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     let advertise = builder.advertise.as_deref().map(parse_address).transpose()?;
+    if builder.sync == Sync::Interval(Duration::ZERO) {
+        return Err(Error::new(ErrorKind::Config, "a time of 0 between two syncs is no interval"));
+    }
     let clock = builder.resolved_clock();
     let mut rng = Rng::new(builder.resolved_seed());
     let options = Options { sync: builder.sync, ..Options::default() };
@@ -211,7 +215,7 @@ async fn accept(
             }
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
-                let later: Moment = node.clock.now() + ACCEPT_PAUSE;
+                let later = node.clock.now() + ACCEPT_PAUSE;
                 node.clock.sleep_until(later).await;
             }
         }

@@ -3,23 +3,34 @@
 //! A group that is not there is Dead, from 6 on an error. Nobody is denied anything, so whoever asks for authorized
 //! operations (3) is told all that groups have.
 
-use vltava_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
+use std::collections::BTreeSet;
 
-use crate::dispatch::{Answer, Call};
+use vltava_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup};
+
+use crate::{
+    dispatch::{Answer, Call},
+    node::Node,
+};
 
 /// READ, DELETE and DESCRIBE, each a bit by its code.
 const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8;
 
 pub(crate) fn answer(call: Call<'_>, request: DescribeGroupsRequest) -> Answer<DescribeGroupsResponse> {
-    let groups = request.groups.iter().map(|group_id| {
-        let has_offsets = !call.node.log.all_committed(group_id).is_empty();
-        let mut group =
-            call.node.coordinator.ask(|groups, _| groups.describe(call.version, group_id, has_offsets));
-        if request.include_authorized_operations {
-            group.authorized_operations = OPERATIONS;
+    let (node, version) = (call.node.clone(), call.version);
+    let operations = if request.include_authorized_operations { OPERATIONS } else { i32::MIN };
+    // A group that is asked for many times is told once, so that a small request gets no huge response.
+    let mut seen = BTreeSet::new();
+    let asked = request.groups.into_iter().filter(move |group_id| seen.insert(group_id.clone()));
+    let describe = move |node: &Node, group_id: &str| {
+        let has_offsets = !node.log.all_committed(group_id).is_empty();
+        let group = node.coordinator.ask(|groups, _| groups.describe(version, group_id, has_offsets));
+        DescribedGroup { authorized_operations: operations, ..group }
+    };
+    Answer::Later(Box::pin(async move {
+        let mut groups: Vec<_> = asked.map(|group_id| describe(&node, &group_id)).collect();
+        if let Err(code) = node.ledger_settled().await {
+            groups.iter_mut().for_each(|group| group.error_code = code.code());
         }
-        group
-    });
-    let groups = groups.collect();
-    Answer::Now(DescribeGroupsResponse { groups, ..Default::default() })
+        DescribeGroupsResponse { groups, ..Default::default() }
+    }))
 }

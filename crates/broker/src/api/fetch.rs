@@ -5,12 +5,14 @@
 //! up. From 13 on topics go by id. Sessions (7) are not offered: every response has session 0, and a client goes on
 //! with full requests. There are no transactions and no replicas: both isolation levels see all that is settled.
 
-use vltava_core::Moment;
+use std::time::Duration;
+
+use vltava_core::fetch::sessions;
 use vltava_wire::{
     ErrorCode, Uuid,
     messages::{
         FetchRequest, FetchResponse,
-        fetch::{FetchPartition, FetchableTopicResponse, PartitionData},
+        fetch::{FetchPartition, FetchTopic, FetchableTopicResponse, PartitionData},
     },
 };
 
@@ -28,20 +30,16 @@ const IDS_SINCE: i16 = 13;
 /// The isolation level that leaves out what transactions have not committed.
 const READ_COMMITTED: i8 = 1;
 
-/// The epoch with which a client asks without a session, or for a new one.
-const WITHOUT_SESSION: [i32; 2] = [-1, 0];
-
 /// No response holds more batches than this, but for one: Kafka's `fetch.max.bytes`.
 const RESPONSE_BYTES_MAX: usize = 55 << 20;
 
 pub(crate) fn answer(call: Call<'_>, request: FetchRequest) -> Answer<FetchResponse> {
-    if !WITHOUT_SESSION.contains(&request.session_epoch) {
-        let error_code = ErrorCode::FetchSessionIdNotFound.code();
-        return Answer::Now(FetchResponse { error_code, ..Default::default() });
+    if let Err(code) = sessions::check(&request) {
+        return Answer::Now(FetchResponse { error_code: code.code(), ..Default::default() });
     }
     let node = call.node.clone();
     let wait = u64::try_from(request.max_wait_ms).unwrap_or(0);
-    let deadline: Moment = node.clock.now() + std::time::Duration::from_millis(wait);
+    let deadline = node.clock.now() + Duration::from_millis(wait);
     let fetch = Fetch::new(&node, call.version, request);
     Answer::Later(Box::pin(async move {
         let (responses, _) = park::until(&node, deadline, fetch.partitions(), || fetch.read(&node)).await;
@@ -66,7 +64,7 @@ struct Topic {
 
 impl Fetch {
     fn new(node: &Node, version: i16, request: FetchRequest) -> Self {
-        let topic = |asked: vltava_wire::messages::fetch::FetchTopic| {
+        let topic = |asked: FetchTopic| {
             let found = node.find_topic(&asked.topic, asked.topic_id, version >= IDS_SINCE);
             let found = found.map(|topic| topic.id);
             Topic { name: asked.topic, asked_id: asked.topic_id, found, partitions: asked.partitions }
@@ -92,7 +90,7 @@ impl Fetch {
     /// What there is now, and whether that is worth a response.
     fn read(&self, node: &Node) -> (Vec<FetchableTopicResponse>, park::Enough) {
         let mut taken = Taken::default();
-        let read = |topic: &Topic| {
+        let mut read = |topic: &Topic| {
             let read = |asked| self.read_partition(node, topic.found, asked, &mut taken);
             FetchableTopicResponse {
                 topic: topic.name.clone(),
@@ -100,7 +98,6 @@ impl Fetch {
                 partitions: topic.partitions.iter().map(read).collect(),
             }
         };
-        let mut read = read;
         let responses = self.topics.iter().map(&mut read).collect();
         (responses, park::Enough(taken.failed || taken.bytes >= self.bytes_min))
     }

@@ -3,7 +3,10 @@
 //! The rules are those of `core::group::classic`. Unlike Kafka's, the first rebalance of a group does not wait for
 //! members that might come.
 
-use vltava_wire::messages::{JoinGroupRequest, JoinGroupResponse};
+use vltava_wire::{
+    ErrorCode,
+    messages::{JoinGroupRequest, JoinGroupResponse},
+};
 
 use crate::dispatch::{Answer, Call};
 
@@ -15,10 +18,7 @@ pub(crate) fn answer(call: Call<'_>, request: JoinGroupRequest) -> Answer<JoinGr
     let client_id = call.client_id.unwrap_or_default();
     let parked = call.node.coordinator.join(version, client_id, call.peer.host.clone(), request);
     Answer::Later(Box::pin(async move {
-        let refused = |code: vltava_wire::ErrorCode| JoinGroupResponse {
-            error_code: code.code(),
-            ..Default::default()
-        };
+        let refused = |code: ErrorCode| JoinGroupResponse { error_code: code.code(), ..Default::default() };
         let mut response = parked.answer().await.unwrap_or_else(refused);
         if version < NULL_PROTOCOL_SINCE {
             response.protocol_name.get_or_insert_default();

@@ -2,19 +2,26 @@
 //!
 //! From 4 on a request may ask for certain states, from 5 on for certain types; case does not matter.
 
-use vltava_wire::messages::{ListGroupsRequest, ListGroupsResponse};
+use vltava_wire::{
+    ErrorCode,
+    messages::{ListGroupsRequest, ListGroupsResponse},
+};
 
 use crate::dispatch::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: ListGroupsRequest) -> Answer<ListGroupsResponse> {
-    let with_offsets = call.node.log.groups_with_offsets();
-    let mut groups =
-        call.node.coordinator.ask(|groups, _| groups.list(with_offsets.iter().map(String::as_str)));
-    groups.retain(|group| {
-        asked_for(&request.states_filter, &group.group_state)
-            && asked_for(&request.types_filter, &group.group_type)
-    });
-    Answer::Now(ListGroupsResponse { groups, ..Default::default() })
+    let node = call.node.clone();
+    Answer::Later(Box::pin(async move {
+        let with_offsets = node.log.groups_with_offsets();
+        let mut groups =
+            node.coordinator.ask(|groups, _| groups.list(with_offsets.iter().map(String::as_str)));
+        groups.retain(|group| {
+            asked_for(&request.states_filter, &group.group_state)
+                && asked_for(&request.types_filter, &group.group_type)
+        });
+        let error_code = node.ledger_settled().await.err().unwrap_or(ErrorCode::None).code();
+        ListGroupsResponse { error_code, groups, ..Default::default() }
+    }))
 }
 
 fn asked_for(filter: &[String], value: &str) -> bool {

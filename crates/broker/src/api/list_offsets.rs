@@ -11,7 +11,7 @@ use vltava_wire::{
     ErrorCode, Uuid,
     messages::{
         ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
-        ListOffsetsTopicResponse,
+        ListOffsetsTopic, ListOffsetsTopicResponse,
     },
 };
 
@@ -34,7 +34,7 @@ const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 pub(crate) fn answer(call: Call<'_>, request: ListOffsetsRequest) -> Answer<ListOffsetsResponse> {
-    let list = |topic: vltava_wire::messages::ListOffsetsTopic| {
+    let list = |topic: ListOffsetsTopic| {
         let found = call.node.find_topic(&topic.name, Uuid::ZERO, false);
         let list = |asked| list(call.node, call.version, &found, asked);
         let partitions = topic.partitions.into_iter().map(list).collect();

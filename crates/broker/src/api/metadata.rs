@@ -4,7 +4,7 @@
 //! client does not object (4); unlike Kafka's, the response already has it. From 10 on topics may be asked for by
 //! id. Nobody is denied anything: whoever asks for authorized operations (8) is told all there are.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use vltava_wire::{
     ErrorCode, Uuid,
@@ -38,29 +38,36 @@ pub(crate) fn answer(call: Call<'_>, request: MetadataRequest) -> Answer<Metadat
     let create = request.allow_auto_topic_creation && call.node.auto_create_topics;
     let found: Vec<_> = match asked {
         None => call.node.log.topics().into_iter().map(Found::Topic).collect(),
-        Some(asked) => asked.into_iter().map(|asked| find(&call, asked, create)).collect(),
+        Some(asked) => once_each(asked).map(|asked| find(&call, asked, create)).collect(),
     };
     let settled = call.node.ledger_settled();
-    let operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { i32::MIN };
-    let topic = |found: Found| MetadataResponseTopic {
-        topic_authorized_operations: operations,
-        ..described(found, call.version)
-    };
     let mut response = MetadataResponse {
         brokers: vec![this_node(&call)],
         cluster_id: Some(call.node.log.cluster_id().to_string()),
         controller_id: NODE_ID,
-        topics: found.into_iter().map(topic).collect(),
         ..Default::default()
     };
     if request.include_cluster_authorized_operations {
         response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     }
+    let operations = if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { i32::MIN };
+    let version = call.version;
+    let topic = move |found: Found| MetadataResponseTopic {
+        topic_authorized_operations: operations,
+        ..described(found, version)
+    };
     Answer::Later(Box::pin(async move {
         // Topics that are known stay known if the disk has failed: what is settled can still be read.
         let _ = settled.await;
+        response.topics = found.into_iter().map(topic).collect();
         response
     }))
+}
+
+/// A topic that is asked for many times is told once, so that a small request gets no huge response.
+fn once_each(asked: Vec<MetadataRequestTopic>) -> impl Iterator<Item = MetadataRequestTopic> {
+    let mut seen = BTreeSet::new();
+    asked.into_iter().filter(move |topic| seen.insert((topic.name.clone(), topic.topic_id)))
 }
 
 /// What came of the search for one topic.

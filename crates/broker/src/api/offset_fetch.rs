@@ -5,15 +5,15 @@
 //! partition; from 10 on an unknown id is an error. There are no transactions, so every offset is stable. The
 //! response leaves when what it tells is settled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vltava_core::TopicPartition;
 use vltava_wire::{
     ErrorCode, Uuid,
     messages::{
-        OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
-        OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
-        OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+        OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+        OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
+        OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
     },
 };
 
@@ -31,11 +31,14 @@ const IDS_SINCE: i16 = 10;
 
 pub(crate) fn answer(call: Call<'_>, request: OffsetFetchRequest) -> Answer<OffsetFetchResponse> {
     let version = call.version;
-    let groups = if version >= GROUPS_SINCE { request.groups } else { vec![single(request)] };
-    let groups: Vec<_> = groups.into_iter().map(|group| fetch(&call.node.log, version, group)).collect();
-    let settled = call.node.ledger_settled();
+    let mut groups = if version >= GROUPS_SINCE { request.groups } else { vec![single(request)] };
+    // A group that is asked for many times is told once, so that a small request gets no huge response.
+    let mut seen = BTreeSet::new();
+    groups.retain(|group| seen.insert(group.group_id.clone()));
+    let node = call.node.clone();
     Answer::Later(Box::pin(async move {
-        let groups = match settled.await {
+        let groups: Vec<_> = groups.into_iter().map(|group| fetch(&node.log, version, group)).collect();
+        let groups = match node.ledger_settled().await {
             Ok(()) => groups,
             Err(code) => groups.into_iter().map(|group| failed(group.group_id, code)).collect(),
         };
@@ -49,7 +52,7 @@ pub(crate) fn answer(call: Call<'_>, request: OffsetFetchRequest) -> Answer<Offs
 /// The one group of an early version, in the form of the later ones.
 fn single(request: OffsetFetchRequest) -> OffsetFetchRequestGroup {
     let topics = request.topics.map(|topics| {
-        let topic = |topic: vltava_wire::messages::OffsetFetchRequestTopic| OffsetFetchRequestTopics {
+        let topic = |topic: OffsetFetchRequestTopic| OffsetFetchRequestTopics {
             name: topic.name,
             topic_id: Uuid::ZERO,
             partition_indexes: topic.partition_indexes,

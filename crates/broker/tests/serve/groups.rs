@@ -83,9 +83,9 @@ async fn a_member_joins_syncs_beats_and_leaves_in_every_version() {
         let member = MemberIdentity { member_id: joined.member_id.clone(), ..Default::default() };
         let mut leave = LeaveGroupRequest { group_id: text("audit"), ..Default::default() };
         if leave_version < 3 {
-            leave.member_id = joined.member_id.clone()
+            leave.member_id = member.member_id;
         } else {
-            leave.members = vec![member]
+            leave.members = vec![member];
         }
         let left = caller.call(leave_version, leave).await;
         assert_eq!(left.error_code, 0);

@@ -1,11 +1,13 @@
 //! The start of a conversation, its order, and its end after a mistake.
 
+use std::time::Duration;
+
 use bytes::{BufMut, BytesMut};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vltava_broker::Broker;
 use vltava_wire::{
-    Api, ErrorCode,
-    messages::{ApiVersionsRequest, FindCoordinatorRequest, HeartbeatRequest},
+    Api, ErrorCode, frame,
+    messages::{ApiVersionsRequest, FindCoordinatorRequest, HeartbeatRequest, MetadataRequest},
 };
 
 use crate::caller::Caller;
@@ -80,22 +82,42 @@ async fn pipelined_requests_are_answered_in_their_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_read_its_replies_is_not_read_from() {
+    const REQUESTS: usize = 10_000;
+    let broker = Broker::in_memory().topic("orders", 100).start().await.unwrap();
+    let caller = Caller::of(&broker);
+    let ask = frame::request(1, 7, None, &MetadataRequest { topics: None, ..Default::default() }).unwrap();
+    let all = ask.into_bytes().repeat(REQUESTS);
+    let (mut reading, mut writing) = tokio::io::split(caller.pipe);
+    let mut left = &all[..];
+    while let Ok(written) = tokio::time::timeout(Duration::from_secs(1), writing.write(left)).await {
+        left = &left[written.unwrap()..];
+        assert!(!left.is_empty(), "the broker took every request though no reply was read");
+    }
+    let rest = async { writing.write_all(left).await.unwrap() };
+    let replies = async {
+        for _ in 0..REQUESTS {
+            let length = reading.read_u32().await.unwrap();
+            let mut reply = vec![0; length as usize];
+            reading.read_exact(&mut reply).await.unwrap();
+        }
+    };
+    tokio::join!(rest, replies);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mistake_closes_the_connection_and_no_other() {
     let broker = Broker::in_memory().start().await.unwrap();
     let mut bystander = Caller::of(&broker);
-    let good = vltava_wire::frame::request(4, 1, None, &named("tester")).unwrap().into_bytes();
-    let mut trailing = BytesMut::from(&good[..]);
-    trailing.put_u8(0);
-    trailing[..4].copy_from_slice(&(good.len() as u32 - 3).to_be_bytes());
     let mistakes: [(&str, &[u8]); 8] = [
         ("a negative length", &[0xff, 0xff, 0xff, 0xff, 0, 18, 0, 0, 0, 0, 0, 0]),
         ("no room for a header", &[0, 0, 0, 7, 0, 18, 0, 0, 0, 0, 0, 0]),
         ("two gigabytes", &[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 3, 0, 0, 0, 0]),
-        ("nine megabytes that are no Produce", &[0, 0x90, 0, 0, 0, 3, 0, 1, 0, 0, 0, 0]),
+        ("two megabytes of Metadata", &[0, 0x20, 0, 0, 0, 3, 0, 1, 0, 0, 0, 0]),
         ("an API nobody knows", &[0, 0, 0, 10, 0x30, 0x39, 0, 0, 0, 0, 0, 0, 0xff, 0xff]),
         ("a version that is not served", &[0, 0, 0, 10, 0, 1, 0, 99, 0, 0, 0, 0, 0xff, 0xff]),
         ("another protocol", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        ("a byte too many", &trailing),
+        ("a body that is cut off", &[0, 0, 0, 10, 0, 3, 0, 1, 0, 0, 0, 0, 0xff, 0xff]),
     ];
     for (what, bytes) in mistakes {
         let mut caller = Caller::of(&broker);
@@ -104,6 +126,20 @@ async fn a_mistake_closes_the_connection_and_no_other() {
         caller.closed().await;
         assert_eq!(bystander.call(4, named("tester")).await.error_code, 0, "after {what}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_request_is_let_go() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    let good = frame::request(4, 1, None, &named("tester")).unwrap().into_bytes();
+    let mut longer = BytesMut::from(&good[..]);
+    longer.put_slice(&[7; 3]);
+    let length = longer.len() as u32 - 4;
+    longer[..4].copy_from_slice(&length.to_be_bytes());
+    caller.pipe.write_all(&longer).await.unwrap();
+    assert_eq!(caller.receive::<ApiVersionsRequest>(4, 1).await.error_code, 0);
+    assert_eq!(caller.call(4, named("tester")).await.error_code, 0, "the next request begins behind it");
 }
 
 #[tokio::test(start_paused = true)]
