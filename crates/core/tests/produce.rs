@@ -23,7 +23,8 @@ use vltava_wire::{
 const SEEDS: u64 = 2_000;
 const RECORDS: u64 = 80;
 const PARTITIONS: i32 = 2;
-const REQUESTS_MAX: usize = 5;
+/// More than a partition may have in flight, so that it is the partition that waits.
+const REQUESTS_MAX: usize = 12;
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
 /// By then the world is calm, so that everything comes to an end.
 const CALM: Moment = Moment(5_000_000);
@@ -312,7 +313,8 @@ impl World {
     }
 
     fn is_acknowledged(&self, record: u64) -> bool {
-        let ticket = self.tickets.iter().position(|it| it.contains(&record)).expect("every record has a batch");
+        let ticket =
+            self.tickets.iter().position(|it| it.contains(&record)).expect("every record has a batch");
         self.outcomes.get(&ticket).is_some_and(|it| it.1.is_ok())
     }
 

@@ -12,11 +12,12 @@ use std::{
 use bytes::Bytes;
 use vltava_wire::{
     ErrorCode, Uuid,
-    messages::{FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, fetch::PartitionData},
+    messages::{FetchRequest, FetchResponse, ListOffsetsResponse, fetch::PartitionData},
     record::batches,
 };
 
 use super::{
+    event::{Config, Event, Fetched, Todo},
     reset::{self, Cause, Edge, Found, Lookup, Reset, Start},
     session::{Session, Wanted},
     verdict::Verdict,
@@ -32,33 +33,6 @@ const BY_NAME_MAX: i16 = 12;
 /// A fetch is not held longer than its broker's partitions have been left out for being full, and not shorter than
 /// this: their readers may be about to take what waits, and the next fetch is the one that brings more.
 const HELD_MIN: Duration = Duration::from_millis(5);
-
-/// What to ask for, and what to do when an offset is not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// How long a broker may hold a fetch while there is less than `bytes_min`.
-    pub wait_max: Duration,
-    /// How much a broker waits for.
-    pub bytes_min: i32,
-    /// How much an answer has at most, save that one batch always comes.
-    pub bytes_max: i32,
-    /// How much an answer has at most of each partition, and so how much waits for its reader.
-    pub partition_bytes_max: i32,
-    /// What to do when an offset is not there.
-    pub reset: Reset,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            wait_max: Duration::from_millis(500),
-            bytes_min: 1,
-            bytes_max: 50 << 20,
-            partition_bytes_max: 1 << 20,
-            reset: Reset::To(Edge::Latest),
-        }
-    }
-}
 
 /// The positions of one consumer.
 #[derive(Debug)]
@@ -104,62 +78,6 @@ struct Broker {
     session: Session,
     fetch: Option<Vec<(TopicPartition, u64)>>,
     lookup: Option<Vec<(TopicPartition, u64)>>,
-}
-
-/// What to ask of a broker.
-#[derive(Debug)]
-pub enum Todo {
-    /// Records; the answer is for [`Positions::on_fetched`].
-    Fetch {
-        /// The question.
-        request: FetchRequest,
-        /// The version to ask it in at most, since not every topic has an id.
-        version_max: i16,
-    },
-    /// The ends of logs; the answer is for [`Positions::on_offsets`].
-    Lookup(ListOffsetsRequest),
-}
-
-/// What the owner has to know.
-#[derive(Debug)]
-pub enum Event {
-    /// Batches have come.
-    Fetched(Fetched),
-    /// A position moved other than by reading on.
-    Jumped {
-        /// Whose.
-        partition: TopicPartition,
-        /// Where it stood, if it stood anywhere.
-        from: Option<i64>,
-        /// Where it stands.
-        to: i64,
-        /// Why.
-        cause: Cause,
-    },
-    /// Reading has stopped, until the partition is assigned again or set to another offset.
-    Failed {
-        /// Where.
-        partition: TopicPartition,
-        /// What should have been read next.
-        offset: Option<i64>,
-        /// Why.
-        error: ErrorCode,
-    },
-}
-
-/// Batches of one partition, for its reader.
-#[derive(Debug, Clone)]
-pub struct Fetched {
-    /// Where they are from.
-    pub partition: TopicPartition,
-    /// Whole batches, and perhaps a part of another at the end. Not checked yet.
-    pub records: Bytes,
-    /// The first offset of interest: earlier records of the first batch were not asked for.
-    pub from: i64,
-    /// The offset behind the last whole batch, where the next fetch goes on.
-    pub next: i64,
-    /// The offset behind the last record that may be read.
-    pub high_watermark: i64,
 }
 
 impl Positions {
@@ -494,16 +412,6 @@ impl Position {
     fn wants(&self) -> bool {
         let open = !self.asked && !self.paused && self.full_since.is_none();
         open && self.state != State::Failed
-    }
-}
-
-impl Event {
-    /// Whose event it is.
-    pub fn partition(&self) -> &TopicPartition {
-        match self {
-            Self::Fetched(it) => &it.partition,
-            Self::Jumped { partition, .. } | Self::Failed { partition, .. } => partition,
-        }
     }
 }
 

@@ -480,3 +480,224 @@ impl std::error::Error for Rejected {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vltava_wire::record::Batch;
+
+    use super::*;
+
+    const NOW: Moment = Moment(1_000_000);
+    const NODE: NodeId = NodeId(1);
+
+    /// A producer whose every batch has the number of its opening as ticket.
+    struct Producer {
+        batches: Batches<u32>,
+        opened: u32,
+        rng: Rng,
+    }
+
+    fn producer(config: Config) -> Producer {
+        let mut batches = Batches::new(config);
+        batches.on_identity(Identity { id: 7, epoch: 0 });
+        Producer { batches, opened: 0, rng: Rng::new(1) }
+    }
+
+    fn orders(partition: i32) -> TopicPartition {
+        TopicPartition::new("orders", partition)
+    }
+
+    impl Producer {
+        /// Pushes a record with a value of so many bytes; gives its batch and place.
+        fn push(&mut self, partition: i32, bytes: usize) -> Result<(u32, u32), Rejected> {
+            let lane = self.batches.lane(&orders(partition));
+            let (value, opened) = (vec![0; bytes], &mut self.opened);
+            let record = RecordSlices::new(0, None, Some(&value));
+            let pushed = self.batches.push(NOW, lane, record, || {
+                *opened += 1;
+                *opened
+            })?;
+            Ok((*pushed.ticket, pushed.index))
+        }
+
+        /// Packs and keeps all that may go out.
+        fn sends(&mut self, now: Moment) -> Vec<(BatchId, i32, Bytes)> {
+            let outgoing = self.batches.poll(now, |_| Some(NODE));
+            let mut sent = Vec::new();
+            for (_, it) in outgoing {
+                let (id, stamp, partition) = (it.id, it.stamp(), it.partition.partition);
+                let bytes = it.encode(Compression::None).expect("it can be packed");
+                self.batches.keep(id, stamp, bytes.clone());
+                sent.push((id, partition, bytes));
+            }
+            sent
+        }
+
+        fn answered(&mut self, id: BatchId, error: ErrorCode) {
+            let answer = Answer { error, base_offset: 40, log_append_time: -1 };
+            self.batches.on_answer(NOW, id, answer, &mut self.rng);
+        }
+
+        fn done(&mut self) -> Option<(u32, Outcome)> {
+            self.batches.done().map(|it| (it.ticket, it.outcome))
+        }
+    }
+
+    fn lingering(linger: Duration) -> Producer {
+        producer(Config { linger, ..Config::default() })
+    }
+
+    #[test]
+    fn records_of_a_partition_share_a_batch_while_it_is_open() {
+        let mut producer = lingering(Duration::from_millis(5));
+        assert_eq!(producer.push(0, 10), Ok((1, 0)));
+        assert_eq!(producer.push(0, 10), Ok((1, 1)));
+        assert_eq!(producer.push(1, 10), Ok((2, 0)));
+    }
+
+    #[test]
+    fn a_batch_leaves_when_it_has_lingered() {
+        let mut producer = lingering(Duration::from_millis(5));
+        producer.push(0, 10).expect("there is memory");
+        assert_eq!(producer.sends(NOW).len(), 0);
+        let due = producer.batches.deadline(NOW).expect("a batch lingers");
+        assert_eq!(due, NOW + Duration::from_millis(5));
+        assert_eq!(producer.sends(due).len(), 1);
+    }
+
+    #[test]
+    fn a_full_batch_does_not_linger() {
+        let mut producer =
+            producer(Config { linger: Duration::from_secs(60), batch_bytes: 200, ..Config::default() });
+        assert_eq!(producer.push(0, 100), Ok((1, 0)));
+        assert_eq!(producer.push(0, 100), Ok((2, 0)));
+        assert_eq!(producer.sends(NOW).len(), 1);
+    }
+
+    #[test]
+    fn a_flushed_batch_does_not_linger() {
+        let mut producer = lingering(Duration::from_secs(60));
+        producer.push(0, 10).expect("there is memory");
+        producer.batches.flush();
+        assert_eq!(producer.sends(NOW).len(), 1);
+    }
+
+    #[test]
+    fn while_its_partition_has_no_slot_a_batch_goes_on_filling() {
+        let mut producer = lingering(Duration::ZERO);
+        for ticket in 1..=5 {
+            assert_eq!(producer.push(0, 10), Ok((ticket, 0)));
+            assert_eq!(producer.sends(NOW).len(), 1);
+        }
+        assert_eq!(producer.push(0, 10), Ok((6, 0)));
+        assert_eq!(producer.sends(NOW).len(), 0);
+        assert_eq!(producer.push(0, 10), Ok((6, 1)));
+    }
+
+    #[test]
+    fn a_request_takes_one_batch_of_each_partition() {
+        let mut producer = producer(Config { batch_bytes: 150, ..Config::default() });
+        for partition in [0, 0, 1, 1] {
+            producer.push(partition, 100).expect("there is memory");
+        }
+        let sent = producer.sends(NOW);
+        assert_eq!(sent.iter().map(|it| it.1).collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(producer.sends(NOW).len(), 2);
+    }
+
+    #[test]
+    fn what_has_no_leader_waits_and_expires() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.push(0, 10).expect("there is memory");
+        assert!(producer.batches.poll(NOW, |_| None).is_empty());
+        let deadline = producer.batches.deadline(NOW).expect("it does not wait for ever");
+        assert_eq!(deadline, NOW + Duration::from_secs(120));
+        assert!(producer.batches.poll(deadline, |_| None).is_empty());
+        let (ticket, outcome) = producer.done().expect("it has expired");
+        assert_eq!((ticket, outcome.map_err(|it| it.maybe_written)), (1, Err(false)));
+        assert!(producer.batches.is_empty());
+    }
+
+    #[test]
+    fn memory_is_given_out_once_and_comes_back() {
+        let mut producer = producer(Config { memory_bytes: 500, ..Config::default() });
+        producer.push(0, 300).expect("there is memory");
+        assert!(matches!(producer.push(0, 300), Err(Rejected::Full { .. })));
+        let (id, ..) = producer.sends(NOW)[0].clone();
+        producer.answered(id, ErrorCode::None);
+        let (ticket, outcome) = producer.done().expect("it is written");
+        assert_eq!((ticket, outcome.map(|it| it.base_offset)), (1, Ok(Some(40))));
+        assert_eq!(producer.batches.used_bytes(), 0);
+        assert_eq!(producer.push(0, 300), Ok((2, 0)));
+    }
+
+    #[test]
+    fn who_waits_for_memory_does_not_wait_for_lingering() {
+        let mut producer =
+            producer(Config { linger: Duration::from_secs(60), memory_bytes: 500, ..Config::default() });
+        producer.push(0, 300).expect("there is memory");
+        assert_eq!(producer.sends(NOW).len(), 0);
+        assert!(producer.push(1, 300).is_err());
+        assert_eq!(producer.sends(NOW).len(), 1);
+    }
+
+    #[test]
+    fn a_record_that_is_too_large_is_refused_and_one_larger_than_memory_is_not() {
+        let mut producer =
+            producer(Config { memory_bytes: 100, record_bytes_max: 1000, ..Config::default() });
+        assert!(matches!(producer.push(0, 1000), Err(Rejected::TooLarge { bytes_max: 1000, .. })));
+        assert_eq!(producer.push(0, 800), Ok((1, 0)));
+    }
+
+    #[test]
+    fn a_batch_goes_out_again_as_it_was_and_in_a_new_epoch_with_a_new_number() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.push(0, 10).expect("there is memory");
+        let (id, _, first) = producer.sends(NOW)[0].clone();
+        producer.answered(id, ErrorCode::NotEnoughReplicas);
+        let later = NOW + Duration::from_secs(1);
+        let (id, _, second) = producer.sends(later)[0].clone();
+        assert_eq!(first, second);
+        producer.answered(id, ErrorCode::CorruptMessage);
+        let (id, _, third) = producer.sends(later)[0].clone();
+        assert_eq!(first, third);
+        producer.batches.on_cut(NOW, id, Fate::NotSent, &mut producer.rng);
+        assert!(producer.batches.deadline(NOW).is_some());
+    }
+
+    #[test]
+    fn a_new_number_is_written_over_the_old_one() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.push(0, 10).expect("there is memory");
+        let (id, ..) = producer.sends(NOW)[0].clone();
+        producer.answered(id, ErrorCode::UnknownProducerId);
+        let later = NOW + Duration::from_secs(1);
+        let (_, _, again) = producer.sends(later)[0].clone();
+        let batch = Batch::parse(again).expect("it is a batch");
+        assert_eq!((batch.producer_id, batch.producer_epoch, batch.base_sequence), (7, 1, 0));
+        assert_eq!(batch.check_crc(), Ok(()));
+    }
+
+    #[test]
+    fn an_identity_is_asked_for_when_there_is_something_to_send() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.batches = Batches::new(Config::default());
+        assert!(!producer.batches.wants_identity());
+        producer.push(0, 10).expect("there is memory");
+        assert_eq!(producer.sends(NOW).len(), 0);
+        assert!(producer.batches.wants_identity());
+        producer.batches.on_identity(Identity { id: 9, epoch: 0 });
+        assert!(!producer.batches.wants_identity());
+        assert_eq!(producer.sends(NOW).len(), 1);
+    }
+
+    #[test]
+    fn a_producer_that_cannot_go_on_says_so() {
+        let mut producer = lingering(Duration::from_secs(60));
+        producer.push(0, 10).expect("there is memory");
+        producer.batches.fail(ErrorCode::ClusterAuthorizationFailed);
+        assert!(producer.done().is_some_and(|it| it.1.is_err()));
+        assert!(producer.batches.is_empty());
+        assert!(matches!(producer.push(0, 10), Err(Rejected::Fatal(ErrorCode::ClusterAuthorizationFailed))));
+    }
+}

@@ -209,7 +209,10 @@ impl<P> Sequence<P> {
                 self.batches[index].doubt |= !unwritten;
                 self.give_up(index, Reason::Refused(answer.error));
             }
-            Verdict::Fatal => self.fail(answer.error),
+            Verdict::Fatal => {
+                self.batches[index].state = State::Ready(Moment::default());
+                self.fail(answer.error);
+            }
         }
         self.settle();
         verdict
@@ -400,5 +403,222 @@ impl Numbering {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: Moment = Moment(1_000_000);
+    const DEADLINE: Moment = Moment(9_000_000);
+    const ME: Identity = Identity { id: 7, epoch: 0 };
+    const WRITTEN: ErrorCode = ErrorCode::None;
+    const GAP: ErrorCode = ErrorCode::OutOfOrderSequenceNumber;
+
+    /// Batches named by letters, of ten records each, and what the world does to them.
+    struct Talk {
+        sequence: Sequence<char>,
+        now: Moment,
+        rng: Rng,
+    }
+
+    fn talk(batches: &str) -> Talk {
+        let mut talk = Talk { sequence: Sequence::default(), now: NOW, rng: Rng::new(1) };
+        batches.chars().for_each(|it| talk.sequence.push(it, 10, DEADLINE));
+        talk
+    }
+
+    impl Talk {
+        /// Everything that goes out now: name, epoch, number.
+        fn sends(&mut self) -> Vec<(char, i16, i32)> {
+            let mut sent = Vec::new();
+            while let Todo::Send { numbered, payload, .. } = self.sequence.poll(self.now, Some(ME)) {
+                sent.push((*payload, numbered.producer.epoch, numbered.first.field()));
+            }
+            sent
+        }
+
+        fn answered(&mut self, key: u64, error: ErrorCode) -> Verdict {
+            let answer = Answer { error, base_offset: 100, log_append_time: -1 };
+            self.sequence.on_answer(self.now, key, answer, &mut self.rng)
+        }
+
+        fn cut(&mut self, key: u64) {
+            self.sequence.on_cut(self.now, key, Fate::Unknown, &mut self.rng);
+        }
+
+        /// What is done: name, and how it failed, if it did.
+        fn finished(&mut self) -> Vec<(char, Option<Failure>)> {
+            std::iter::from_fn(|| self.sequence.finished()).map(|(it, outcome)| (it, outcome.err())).collect()
+        }
+
+        fn later(&mut self) {
+            self.now += Duration::from_secs(1);
+        }
+    }
+
+    fn failed(name: char, reason: Reason, maybe_written: bool) -> (char, Option<Failure>) {
+        (name, Some(Failure { reason, maybe_written }))
+    }
+
+    #[test]
+    fn five_batches_go_out_in_order_and_the_sixth_waits() {
+        let mut talk = talk("abcdef");
+        let numbers = [('a', 0, 0), ('b', 0, 10), ('c', 0, 20), ('d', 0, 30), ('e', 0, 40)];
+        assert_eq!(talk.sends(), numbers);
+        talk.answered(1, WRITTEN);
+        assert_eq!(talk.sends(), [], "the broker may yet be asked about the first");
+        talk.answered(0, WRITTEN);
+        assert_eq!(talk.sends(), [('f', 0, 50)]);
+        assert_eq!(talk.finished(), [('b', None), ('a', None)]);
+    }
+
+    #[test]
+    fn without_an_identity_nothing_goes_out() {
+        let mut talk = talk("a");
+        assert!(matches!(talk.sequence.poll(NOW, None), Todo::Identify));
+        assert_eq!(talk.sends(), [('a', 0, 0)]);
+    }
+
+    #[test]
+    fn a_batch_keeps_its_number_over_retries() {
+        let mut talk = talk("ab");
+        talk.sends();
+        talk.answered(0, ErrorCode::NotEnoughReplicas);
+        talk.cut(1);
+        assert_eq!(talk.sends(), [], "there is a pause");
+        talk.later();
+        assert_eq!(talk.sends(), [('a', 0, 0), ('b', 0, 10)]);
+    }
+
+    #[test]
+    fn none_overtakes_a_batch_that_waits_to_be_sent_again() {
+        let mut talk = talk("abc");
+        talk.sends();
+        talk.sequence.push('d', 10, DEADLINE);
+        talk.answered(0, ErrorCode::NotEnoughReplicas);
+        assert_eq!(talk.sends(), []);
+    }
+
+    #[test]
+    fn a_batch_that_met_a_gap_waits_until_what_is_before_it_is_written() {
+        let mut talk = talk("ab");
+        talk.sends();
+        talk.answered(0, ErrorCode::NotEnoughReplicas);
+        talk.answered(1, GAP);
+        talk.later();
+        assert_eq!(talk.sends(), [('a', 0, 0)]);
+        talk.answered(0, WRITTEN);
+        assert_eq!(talk.sends(), [('b', 0, 10)]);
+    }
+
+    #[test]
+    fn a_broker_that_has_forgotten_the_producer_is_met_in_a_new_epoch() {
+        let mut talk = talk("abc");
+        talk.sends();
+        talk.answered(0, ErrorCode::UnknownProducerId);
+        assert_eq!(talk.sends(), [], "others are in flight");
+        talk.answered(1, GAP);
+        talk.answered(2, GAP);
+        talk.later();
+        assert_eq!(talk.sends(), [('a', 1, 0), ('b', 1, 10), ('c', 1, 20)]);
+        assert_eq!(talk.finished(), []);
+    }
+
+    #[test]
+    fn what_may_be_written_is_not_sent_under_another_number() {
+        let mut talk = talk("ab");
+        talk.sends();
+        talk.cut(0);
+        talk.cut(1);
+        talk.later();
+        talk.sends();
+        talk.answered(0, ErrorCode::UnknownProducerId);
+        talk.answered(1, GAP);
+        talk.later();
+        assert_eq!(talk.sends(), []);
+        assert_eq!(talk.finished(), ['a', 'b'].map(|it| failed(it, Reason::Orphaned, true)));
+    }
+
+    #[test]
+    fn a_refused_batch_leaves_no_gap_for_those_behind_it() {
+        let mut talk = talk("ab");
+        talk.sends();
+        talk.answered(0, ErrorCode::MessageTooLarge);
+        assert_eq!(talk.finished(), [failed('a', Reason::Refused(ErrorCode::MessageTooLarge), false)]);
+        talk.answered(1, GAP);
+        assert_eq!(talk.sends(), [('b', 1, 0)]);
+    }
+
+    #[test]
+    fn what_was_never_sent_expires_for_certain_and_leaves_no_gap() {
+        let mut talk = talk("abcdef");
+        talk.sends();
+        (0..5).for_each(|it| assert_eq!(talk.answered(it, WRITTEN), Verdict::Written));
+        talk.finished();
+        talk.sequence.expire(DEADLINE);
+        assert_eq!(talk.finished(), [failed('f', Reason::Expired(None), false)]);
+        talk.sequence.push('g', 10, Moment(u64::MAX));
+        assert_eq!(talk.sends(), [('g', 0, 50)]);
+    }
+
+    #[test]
+    fn what_expires_in_flight_may_be_written_and_the_next_starts_again_behind_its_answer() {
+        let mut talk = talk("a");
+        talk.sends();
+        talk.sequence.push('b', 10, Moment(u64::MAX));
+        talk.sequence.expire(DEADLINE);
+        assert_eq!(talk.finished(), [failed('a', Reason::Expired(None), true)]);
+        assert_eq!(talk.sends(), []);
+        talk.answered(0, WRITTEN);
+        assert_eq!(talk.finished(), []);
+        assert_eq!(talk.sends(), [('b', 1, 0)]);
+    }
+
+    #[test]
+    fn who_was_fenced_comes_back_as_somebody_else() {
+        let mut talk = talk("a");
+        talk.sends();
+        talk.answered(0, ErrorCode::InvalidProducerEpoch);
+        talk.later();
+        assert!(matches!(talk.sequence.poll(talk.now, Some(ME)), Todo::Identify), "not as the one it was");
+        assert_eq!(talk.sequence.retired(), Some(ME.id));
+        let other = Some(Identity { id: 8, epoch: 0 });
+        let todo = talk.sequence.poll(talk.now, other);
+        let Todo::Send { numbered, .. } = todo else { panic!("{todo:?} sends nothing") };
+        assert_eq!((numbered.producer, numbered.first), (Identity { id: 8, epoch: 0 }, Number::default()));
+    }
+
+    #[test]
+    fn behind_the_last_epoch_there_is_another_identity() {
+        let last = Numbering { producer: Identity { id: 7, epoch: i16::MAX - 1 }, next: Number::default() };
+        let mut retired = None;
+        assert!(last.renewed(Renewal::InNewEpoch, &mut retired).is_none());
+        assert_eq!(retired, Some(7));
+    }
+
+    #[test]
+    fn an_error_that_ends_the_producer_ends_every_batch() {
+        let mut talk = talk("abcdef");
+        talk.sends();
+        let error = ErrorCode::ClusterAuthorizationFailed;
+        assert_eq!(talk.answered(0, error), Verdict::Fatal);
+        let finished = talk.finished();
+        assert_eq!(finished.len(), 6);
+        assert!(finished.iter().all(|it| it.1.as_ref().is_some_and(|it| it.reason == Reason::Fatal(error))));
+        (1..5).for_each(|it| talk.cut(it));
+        assert!(talk.sequence.is_empty());
+    }
+
+    #[test]
+    fn an_answer_to_what_is_not_in_flight_changes_nothing() {
+        let mut talk = talk("a");
+        talk.answered(0, WRITTEN);
+        talk.answered(9, WRITTEN);
+        assert_eq!(talk.finished(), []);
+        assert_eq!(talk.sends(), [('a', 0, 0)]);
     }
 }
