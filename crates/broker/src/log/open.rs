@@ -40,6 +40,10 @@ pub(super) fn lock(disk: &dyn Disk) -> Result<Box<dyn Lock>> {
 /// Recovers what the folder holds. When it is done, all that was found is on the disk, and so is the entry that says
 /// that the broker was opened again: what an earlier life wrote after its last synced entry can never come back.
 pub(super) async fn open(disk: Arc<dyn Disk>, mut chance: Rng, options: &Options) -> Result<State> {
+    // A process that was killed may have left a file or a new image whose name is not on the disk yet.
+    disk.sync().await.map_err(|error| {
+        Error::new(ErrorKind::Disk, format!("the folder {} could not be synced", disk.path())).because(error)
+    })?;
     let image = match image::load(&*disk)? {
         Some(image) => image,
         None => begin(&*disk, &mut chance, options).await?,

@@ -206,7 +206,7 @@ fn traced(seed: u64) -> Memory {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_is_acknowledged_survives_a_cut_after_any_operation_and_another_cut_after_that() {
-    for seed in 0..2 {
+    for seed in 0..4 {
         let disk = traced(seed);
         let mut told = Told::default();
         live(&disk, seed, 14, &mut told).await;
@@ -226,7 +226,7 @@ async fn whatever_is_acknowledged_survives_a_cut_after_any_operation_and_another
 
 #[tokio::test(start_paused = true)]
 async fn many_lives_with_a_loss_of_power_in_each_lose_nothing() {
-    for seed in 100..130 {
+    for seed in 100..250 {
         let mut chance = Rng::new(seed);
         let mut disk = traced(seed);
         let mut told = Told::default();
@@ -255,5 +255,26 @@ async fn a_killed_process_loses_nothing_in_any_sync_mode() {
         broker.kill().await;
         let broker = Broker::open(disk, options).await.unwrap();
         assert_eq!(broker.values(at), values, "{sync:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_process_left_unsynced_is_synced_before_anything_is_built_on_it() {
+    let disk = Memory::unreliable();
+    let options = Options { checkpoint_bytes: 1 << 20, ..small() };
+    let broker = Broker::open(disk.clone(), options.clone()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    for _ in 0..30 {
+        broker.log.append(at, &batch(&["x".repeat(200)])).expect("the batch is good");
+    }
+    assert!(files_of(&disk, "journal").len() > 1, "a file was begun whose name is not synced");
+    broker.kill().await;
+    let broker = Broker::open(disk.clone(), options.clone()).await.unwrap();
+    broker.append(at, &batch(&["acknowledged"])).await;
+    for seed in 0..50 {
+        let disk = disk.after_power_loss(&mut Rng::new(seed));
+        let broker = Broker::open(disk, options.clone()).await.unwrap();
+        let last = broker.values(at).pop();
+        assert_eq!(last.as_deref(), Some("acknowledged"), "seed {seed}");
     }
 }
