@@ -74,7 +74,7 @@ fn producer(ground: &Ground, codec: &str) -> BaseProducer<Acknowledged> {
 }
 
 /// Produces a record for each number and returns where they were stored.
-fn produce(
+pub(crate) fn produce(
     ground: &Ground,
     codec: &str,
     topic: &str,
@@ -109,6 +109,18 @@ fn member(ground: &Ground, group: &str, topic: &str) -> BaseConsumer {
         .expect("librdkafka starts");
     consumer.subscribe(&[topic]).expect("a topic can be subscribed to");
     consumer
+}
+
+/// Reads so many records of a topic, as the only member of a group.
+pub(crate) fn read(ground: &Ground, topic: &str, count: usize) -> BTreeMap<(i32, i64), String> {
+    let consumer = member(ground, &unique("readers"), topic);
+    let mut seen = BTreeMap::new();
+    until("every record", || {
+        take(&consumer, &mut seen);
+        seen.len() >= count
+    });
+    assert_eq!(ends(&consumer, topic, 3).iter().sum::<i64>(), count as i64, "no offset is empty");
+    seen
 }
 
 fn assigned(consumer: &BaseConsumer) -> BTreeSet<i32> {
@@ -155,14 +167,7 @@ fn every_codec_is_produced_and_consumed() {
         let topic = unique(codec);
         create_topic(&ground, &topic, 3);
         let stored = produce(&ground, codec, &topic, 0..3_000);
-        let consumer = member(&ground, &unique("readers"), &topic);
-        let mut seen = BTreeMap::new();
-        until("every record", || {
-            take(&consumer, &mut seen);
-            seen.len() == stored.len()
-        });
-        assert_eq!(seen, stored, "{codec}");
-        assert_eq!(ends(&consumer, &topic, 3).iter().sum::<i64>(), 3_000, "no offset is empty");
+        assert_eq!(read(&ground, &topic, stored.len()), stored, "{codec}");
     }
 }
 
