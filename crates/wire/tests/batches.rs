@@ -6,7 +6,7 @@ use vltava_wire::{
     Compression,
     record::{
         BATCH_OVERHEAD_BYTES, BatchBuilder, BatchHeader, ControlMarker, Limits, RecordErrorKind,
-        RecordSlices, Stamp, TimestampType, batches, patch_base_offset, patch_leader_epoch,
+        RecordSlices, Stamp, TimestampType, batches, patch_base_offset, patch_leader_epoch, restamp,
     },
 };
 
@@ -158,6 +158,15 @@ fn patches_lie_outside_the_checksum() {
     assert_eq!((batch.base_offset, batch.last_offset(), batch.leader_epoch), (40, 41, 7));
     let records = batch.decompress(Limits::default()).expect("its records are sound");
     assert_eq!(records.iter().map(|record| record.offset()).collect::<Vec<_>>(), [40, 41]);
+}
+
+#[test]
+fn a_batch_under_another_number_is_the_one_built_with_it() {
+    let rows: Rows = vec![(7, Some(b"k".to_vec()), Some(b"v".to_vec()), vec![])];
+    let first = Stamp { producer_id: 9, producer_epoch: 2, base_sequence: 77, transactional: false };
+    let second = Stamp { producer_epoch: 3, base_sequence: 0, ..first };
+    let again = restamp(&build(&rows, first, Compression::Gzip), second);
+    assert_eq!(again, build(&rows, second, Compression::Gzip));
 }
 
 #[test]
