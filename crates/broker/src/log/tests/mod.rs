@@ -7,11 +7,11 @@ mod limits;
 mod reading;
 mod real;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
-use vltava_core::{Rng, TopicPartition};
+use vltava_core::{Clock, Rng, TopicPartition};
 use vltava_wire::{
     Compression,
     record::{BatchBuilder, RecordSlices, Stamp, batches},
@@ -125,6 +125,12 @@ fn stamp(producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Stamp {
 fn commit(offset: i64) -> Commit {
     let metadata = format!("at {offset}");
     Commit { offset, leader_epoch: 0, metadata, timestamp: vltava_core::Timestamp(1000 + offset) }
+}
+
+/// Lets time pass, by the paused clock.
+async fn pass(time: Duration) {
+    let clock = SystemClock::new();
+    clock.sleep_until(clock.now() + time).await;
 }
 
 fn files_of(disk: &Memory, with: &str) -> Vec<String> {

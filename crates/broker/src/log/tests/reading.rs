@@ -1,7 +1,5 @@
 //! Reading partitions: from memory, from segments, and across where one ends and the next begins.
 
-use std::time::Duration;
-
 use tokio::sync::Notify;
 use vltava_wire::{ErrorCode, record::BatchHeader};
 
