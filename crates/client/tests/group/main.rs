@@ -1,5 +1,6 @@
 //! Members of a group against the embedded broker, over pipes, on tokio's paused clock.
 
+mod chaos;
 mod world;
 
 use std::{
@@ -267,4 +268,40 @@ async fn what_cannot_be_subscribed_to_is_refused_by_name() {
     let (client, _) = world.client().await;
     let error = client.consumer().subscribe([TOPIC]).await.expect_err("no group");
     assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_with_different_topics_each_get_their_own() {
+    let mut world = World::with(Broker::in_memory().topic("orders", 2).topic("refunds", 2)).await;
+    let (member, _) = world.member().await;
+    let (mut one, _one) = member.subscribe(["orders"]).await.expect("the topic is there").split();
+    assert_eq!(assigned(&mut one).await.len(), 2);
+    let (member, _) = world.member().await;
+    let (mut two, _two) = member.subscribe(["refunds"]).await.expect("the topic is there").split();
+    drop(revoked(&mut one).await);
+    let (one, two) = tokio::join!(assigned(&mut one), assigned(&mut two));
+    let topics = |streams: &[PartitionStream]| -> Vec<String> {
+        streams.iter().map(|stream| stream.topic_partition().to_string()).collect()
+    };
+    assert_eq!(topics(&one), ["orders-0", "orders-1"]);
+    assert_eq!(topics(&two), ["refunds-0", "refunds-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_of_the_broker_members_come_back_to_what_was_committed() {
+    let mut world = World::new(1).await;
+    world.produce(0, 9).await;
+    let (member, _) = world.member().await;
+    let (mut events, committer) = member.subscribe([TOPIC]).await.expect("the topic is there").split();
+    let stream = assigned(&mut events).await.remove(0);
+    assert_eq!(commit_one(&committer, commit(0, stream.assignment(), 4)).await, Ok(()));
+    world.restart_broker().await;
+    match timeout(SESSION, events.next()).await.expect("in time").expect("no error") {
+        Some(Event::Lost(partitions)) => assert_eq!(partitions.len(), 1),
+        other => panic!("{other:?}"),
+    }
+    let mut stream = assigned(&mut events).await.remove(0);
+    assert_eq!(stream.committed(), Some((4, "up to 4")));
+    let batch = stream.next().await.expect("it goes on").expect("no error");
+    assert_eq!(values(&batch).first().map(String::as_str), Some("0:4"));
 }

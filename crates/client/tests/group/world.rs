@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use vltava_broker::{Broker, Builder, Connector};
+use vltava_broker::{Broker, Builder, Connector, disk::Memory};
 use vltava_client::{Address, BoxFuture, Client, ConsumerBuilder, Dial, Stream};
 use vltava_wire::{
     Compression, Request, frame,
@@ -27,12 +27,16 @@ use vltava_wire::{
 
 pub(crate) const TOPIC: &str = "orders";
 pub(crate) const GROUP: &str = "audit";
+const NO_PANIC: &str = "no test panics while it holds this";
 pub(crate) const SESSION: Duration = Duration::from_secs(10);
 pub(crate) const REBALANCE: Duration = Duration::from_secs(20);
 
 /// A broker, and how many records each partition of its topic has.
 pub(crate) struct World {
-    broker: Broker,
+    broker: Option<Broker>,
+    /// Where new connections lead.
+    door: Arc<Mutex<Connector>>,
+    disk: Arc<Memory>,
     produced: BTreeMap<i32, usize>,
     seed: u64,
 }
@@ -43,15 +47,26 @@ impl World {
     }
 
     pub(crate) async fn with(builder: Builder) -> Self {
-        let broker = builder.seed(1).start().await.expect("a broker in memory starts");
-        Self { broker, produced: BTreeMap::new(), seed: 10 }
+        let disk = Arc::new(Memory::new());
+        let broker = builder.disk(disk.clone()).seed(1).start().await.expect("a broker in memory starts");
+        let door = Arc::new(Mutex::new(broker.connector()));
+        Self { broker: Some(broker), door, disk, produced: BTreeMap::new(), seed: 10 }
+    }
+
+    /// The broker stops and starts again on the same disk: it has forgotten who is in which group.
+    pub(crate) async fn restart_broker(&mut self) {
+        let broker = self.broker.take().expect("it runs");
+        broker.shutdown().await.expect("it stops");
+        let broker = Broker::in_memory().disk(self.disk.clone()).start().await.expect("it starts again");
+        *self.door.lock().expect(NO_PANIC) = broker.connector();
+        self.broker = Some(broker);
     }
 
     /// A client of its own, as another process would have it, and the switch that kills it.
     pub(crate) async fn client(&mut self) -> (Client, Switch) {
         self.seed += 1;
         let switch = Switch::default();
-        let dial = Pipes { broker: self.broker.connector(), switch: switch.clone() };
+        let dial = Pipes { door: self.door.clone(), switch: switch.clone() };
         let client = Client::builder().brokers("broker:9092").seed(self.seed).dial(Arc::new(dial));
         (client.connect().await.expect("the broker is there"), switch)
     }
@@ -127,7 +142,7 @@ impl World {
 
     /// One request over a connection of its own.
     async fn ask<R: Request>(&self, version: i16, request: R) -> R::Response {
-        let mut pipe = self.broker.connect();
+        let mut pipe = self.broker.as_ref().expect("it runs").connect();
         let frame = frame::request(version, 1, Some("test"), &request).expect("the version can say it");
         pipe.write_all(&frame.into_bytes()).await.expect("the broker reads");
         let length = pipe.read_u32().await.expect("the broker answers");
@@ -150,7 +165,7 @@ struct SwitchState {
 impl Switch {
     pub(crate) fn kill(&self) {
         self.0.is_off.store(true, Ordering::SeqCst);
-        for waker in self.0.wakers.lock().expect("no test panics while it holds this").drain(..) {
+        for waker in self.0.wakers.lock().expect(NO_PANIC).drain(..) {
             waker.wake();
         }
     }
@@ -159,20 +174,21 @@ impl Switch {
         if self.0.is_off.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        self.0.wakers.lock().expect("no test panics while it holds this").push(cx.waker().clone());
+        self.0.wakers.lock().expect(NO_PANIC).push(cx.waker().clone());
         Ok(())
     }
 }
 
 struct Pipes {
-    broker: Connector,
+    door: Arc<Mutex<Connector>>,
     switch: Switch,
 }
 
 impl Dial for Pipes {
     fn dial(&self, _: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
         let is_off = self.switch.0.is_off.load(Ordering::SeqCst);
-        let pipe = if is_off { Err(io::ErrorKind::ConnectionRefused.into()) } else { self.broker.connect() };
+        let door = self.door.lock().expect(NO_PANIC);
+        let pipe = if is_off { Err(io::ErrorKind::ConnectionRefused.into()) } else { door.connect() };
         let switch = self.switch.clone();
         Box::pin(async move { Ok(Box::new(Pipe { inner: Some(pipe?), switch }) as Box<dyn Stream>) })
     }
