@@ -83,6 +83,11 @@ impl Memory {
         self.world().syncs_to_fail = count;
     }
 
+    /// The next writes fail, and change nothing.
+    pub fn fail_writes(&self, count: usize) {
+        self.world().writes_to_fail = count;
+    }
+
     /// All files together may take this much; none is as much as there is memory.
     pub fn limit_space(&self, bytes: Option<u64>) {
         self.world().space_bytes = bytes;
@@ -186,7 +191,7 @@ struct MemoryFile {
 impl File for MemoryFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut world = self.disk.world();
-        world.make_room(self.id, offset + bytes.len() as u64)?;
+        world.admit_write(self.id, offset + bytes.len() as u64)?;
         world.apply(Operation::Change(self.id, Change::Write(offset, Bytes::copy_from_slice(bytes))));
         Ok(())
     }
@@ -336,6 +341,8 @@ mod tests {
         disk.fail_syncs(1);
         assert!(file.sync().await.is_err());
         file.sync().await.unwrap();
+        disk.fail_writes(1);
+        assert!(file.write_at(0, b"1").is_err());
         disk.limit_space(Some(4));
         assert_eq!(file.write_at(0, b"12345").unwrap_err().kind(), io::ErrorKind::StorageFull);
         file.write_at(0, b"1234").unwrap();

@@ -48,6 +48,7 @@ pub(super) struct World {
     synced: Option<Synced>,
     trace: Option<Vec<Operation>>,
     pub(super) syncs_to_fail: usize,
+    pub(super) writes_to_fail: usize,
     pub(super) space_bytes: Option<u64>,
 }
 
@@ -131,6 +132,15 @@ impl World {
 
     pub(super) fn namings_so_far(&self) -> u64 {
         self.synced.as_ref().map_or(0, |synced| synced.namings.so_far())
+    }
+
+    /// Refuses a write that is to fail, or that there is no room for.
+    pub(super) fn admit_write(&mut self, id: FileId, end: u64) -> io::Result<()> {
+        if self.writes_to_fail > 0 {
+            self.writes_to_fail -= 1;
+            return Err(io::Error::other("the disk was told to fail this write"));
+        }
+        self.make_room(id, end)
     }
 
     /// Refuses what would take more space than there is.

@@ -1,13 +1,10 @@
 //! A checkpoint: all that is so at a position is put where it lasts, so that the journal before it is free.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use vltava_core::Timestamp;
 
-use crate::{
-    Result,
-    disk::{Disk, File},
-};
+use crate::{Result, disk::Disk};
 
 use super::{
     image::{self, Anchor, Failure},
@@ -18,7 +15,8 @@ use super::{
 pub(super) struct Checkpoint {
     pub(super) position: u64,
     image: Vec<u8>,
-    segments: Vec<(String, Arc<dyn File>)>,
+    /// The segments that are to be synced.
+    segments: BTreeSet<String>,
     indexes: Vec<(String, Vec<u8>)>,
     unneeded: Vec<String>,
 }
@@ -38,12 +36,7 @@ impl Checkpoint {
         let end = state.journal.end();
         let contents = &mut state.contents;
         contents.move_batches(end.position).map_err(Failure::writing("a segment"))?;
-        let mut segments = Vec::new();
-        for name in &contents.unsynced_segments {
-            let file = contents.files.open(name).map_err(Failure::writing(name))?;
-            segments.push((name.clone(), file));
-        }
-        contents.unsynced_segments.clear();
+        let segments = std::mem::take(&mut contents.unsynced_segments);
         let indexes = contents.all_partitions().flat_map(|it| it.indexes_to_store(indexes)).collect();
         let unneeded = std::mem::take(&mut contents.unneeded_files);
         let &Place { file_bytes, key, .. } = state.journal.place();
@@ -53,7 +46,8 @@ impl Checkpoint {
 
     /// Puts it on the disk, and removes what nobody needs any more.
     pub(super) async fn store(&self, disk: &dyn Disk) -> Result<(), Failure> {
-        for (name, file) in &self.segments {
+        for name in &self.segments {
+            let file = disk.open(name).map_err(Failure::writing(name))?;
             file.sync().await.map_err(Failure::syncing(name))?;
         }
         disk.sync().await.map_err(Failure::syncing("the folder"))?;
@@ -72,7 +66,7 @@ impl Checkpoint {
 
     /// Gives back what the next one has to do, if this one was not stored.
     pub(super) fn undo(self, state: &mut State) {
-        state.contents.unsynced_segments.extend(self.segments.into_iter().map(|(name, _)| name));
+        state.contents.unsynced_segments.extend(self.segments);
         state.contents.unneeded_files.extend(self.unneeded);
     }
 }

@@ -18,8 +18,8 @@ use super::{
     state::{Closed, State},
 };
 
-/// How long to leave a full disk alone.
-const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
+/// How long to leave a disk alone that does not take what is written.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// To be run by whoever opened the log, as long as it is used. When it ends or is dropped, nothing more is written
 /// nor settled, and the folder is free for another broker, whoever still reads this log.
@@ -119,7 +119,7 @@ impl Keeper {
         }
         let settled = state.settled;
         match state.contents.move_batches(settled) {
-            Ok(()) => state.disk_is_full = false,
+            Ok(()) => state.stuck = None,
             Err(error) => self.on_failure(state, now, Failure::writing("a segment")(error)),
         }
     }
@@ -140,7 +140,7 @@ impl Keeper {
         let mut state = shared.state();
         match stored {
             Ok(()) => {
-                state.disk_is_full = false;
+                state.stuck = None;
                 for name in on_checkpoint(&mut state, checkpoint.position) {
                     remove(&*shared.disk, &name);
                 }
@@ -177,14 +177,14 @@ impl Keeper {
             Err(error) => {
                 // Nothing is in it yet, so nothing is lost; the journal grows a file when it needs one.
                 tracing::debug!(name = %slot.name, %error, "the next file of the journal could not be filled");
-                self.pause_until = Some(self.shared.clock.now() + FULL_DISK_PAUSE);
+                self.pause_until = Some(self.shared.clock.now() + PAUSE_AFTER_FAILURE);
                 remove(&*self.shared.disk, &slot.name);
             }
         }
         self.shared.publish(&state);
     }
 
-    /// A full disk may get room again; anything else is the end of writing.
+    /// What could not be written can be written later; what could not be synced is the end of writing.
     fn on_failure(&mut self, state: &mut State, now: Moment, failure: Failure) {
         let Failure { what, in_sync, error } = failure;
         if in_sync {
@@ -192,13 +192,11 @@ impl Keeper {
             state.fail(format!("{what} in {place} could not be synced: {error}"));
             return;
         }
-        let error = state.write_failed(&what, error);
-        if state.closed.is_some() {
-            return;
-        }
-        self.pause_until = Some(now + FULL_DISK_PAUSE);
-        if !std::mem::replace(&mut state.disk_is_full, true) {
-            tracing::error!(%error, "what was acknowledged is safe; writing goes on once there is room");
+        let unwritten = state.unwritten(&what, &error);
+        let error = unwritten.error();
+        self.pause_until = Some(now + PAUSE_AFTER_FAILURE);
+        if state.stuck.replace(unwritten).is_none() {
+            tracing::error!(%error, "what was acknowledged is safe; this is tried again every second");
         }
     }
 
@@ -254,7 +252,7 @@ impl Keeper {
         };
         let mut state = self.shared.state();
         if let Err(Failure { what, error, .. }) = stored {
-            return Err(state.write_failed(&what, error));
+            return Err(state.unwritten(&what, &error).error());
         }
         for name in state.journal.take_names() {
             remove(&*disk, &name);

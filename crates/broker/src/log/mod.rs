@@ -191,9 +191,9 @@ impl Shared {
         state.contents.unmoved_bytes >= self.options.memory_bytes
     }
 
-    /// Tells those who wait how far things are. While the disk is full producers do not wait, they are refused.
+    /// Tells those who wait how far things are. While the disk takes nothing producers do not wait, they are refused.
     fn publish(&self, state: &State) {
-        let crowded = self.is_memory_full(state) && !state.disk_is_full;
+        let crowded = self.is_memory_full(state) && state.stuck.is_none();
         let ended = matches!(state.closed, Some(Closed::Failed(_)));
         self.progress.send_if_modified(|progress| {
             let next = Progress { settled: state.settled, crowded, ended: ended || progress.ended };
@@ -351,8 +351,8 @@ impl Log {
     pub(crate) fn append(&self, at: PartitionId, batch: &[u8]) -> Result<Appended, Refused> {
         let now = self.shared.clock.wall();
         self.change(|state| {
-            if state.disk_is_full && self.shared.is_memory_full(state) {
-                return Err(state.no_room("a segment").into());
+            if let Some(why) = state.stuck.as_ref().filter(|_| self.shared.is_memory_full(state)) {
+                return Err(why.error().into());
             }
             state.append(at, batch, now)
         })

@@ -34,8 +34,8 @@ pub(super) struct State {
     pub(super) ledger_position: u64,
     /// Where the last checkpoint was.
     pub(super) checkpoint: u64,
-    /// Whether batches stay in memory because the disk has no room for segments.
-    pub(super) disk_is_full: bool,
+    /// Why batches stay in memory for now, if segments or images could not be written.
+    pub(super) stuck: Option<Unwritten>,
     /// Why nothing is written any more.
     pub(super) closed: Option<Closed>,
 }
@@ -60,6 +60,19 @@ impl Closed {
     }
 }
 
+/// Why something could not be written at one time.
+#[derive(Debug, Clone)]
+pub(super) struct Unwritten {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl Unwritten {
+    pub(super) fn error(&self) -> Error {
+        Error::new(self.kind, self.message.clone())
+    }
+}
+
 impl State {
     /// What recovery found, all of it settled.
     pub(super) fn new(journal: Journal, contents: Contents, chance: Rng, checkpoint: u64) -> Self {
@@ -72,7 +85,7 @@ impl State {
             unsettled: VecDeque::new(),
             ledger_position: position,
             checkpoint,
-            disk_is_full: false,
+            stuck: None,
             closed: None,
         }
     }
@@ -148,22 +161,20 @@ impl State {
     }
 
     fn write(&mut self, kind: u8, entry: &mut [u8]) -> Result<u64, Refused> {
-        self.journal.append(kind, entry).map_err(|error| self.write_failed("the journal", error).into())
+        let written = self.journal.append(kind, entry);
+        written.map_err(|error| self.unwritten("the journal", &error).error().into())
     }
 
-    /// What a failed write means: a full disk may get room again, anything else is the end of writing.
-    pub(super) fn write_failed(&mut self, what: &str, error: io::Error) -> Error {
-        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-            return self.no_room(what).because(error);
+    /// What to say of a write that failed. It changed nothing, and may be tried again.
+    pub(super) fn unwritten(&self, what: &str, error: &io::Error) -> Unwritten {
+        let place = self.contents.files.disk.path();
+        let message = format!("{what} in {place} could not be written: {error}");
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Unwritten { kind: ErrorKind::Full, message: format!("{message}; make room there") }
+            }
+            _ => Unwritten { kind: ErrorKind::Disk, message },
         }
-        let place = self.contents.files.disk.path();
-        self.fail(format!("{what} in {place} could not be written: {error}"))
-    }
-
-    pub(super) fn no_room(&self, what: &str) -> Error {
-        let place = self.contents.files.disk.path();
-        let message = format!("{what} in {place} could not be written: the disk is full; make room there");
-        Error::new(ErrorKind::Full, message)
     }
 
     /// The end of writing. Why it came first is what is said of it.

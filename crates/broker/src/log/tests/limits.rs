@@ -67,7 +67,7 @@ async fn a_full_disk_refuses_batches_serves_reads_and_goes_on_once_there_is_room
     };
     let crate::log::Refused::Broken(error) = refused else { panic!("{refused:?}") };
     assert_eq!(error.kind(), ErrorKind::Full);
-    assert!(error.is_retriable() && error.to_string().contains("full"), "{error}");
+    assert!(error.is_retriable() && error.to_string().contains("make room"), "{error}");
     assert_eq!(broker.values(at).len(), acknowledged);
     disk.limit_space(None);
     pass(Duration::from_secs(3)).await;
@@ -78,6 +78,36 @@ async fn a_full_disk_refuses_batches_serves_reads_and_goes_on_once_there_is_room
     broker.stop().await;
     let broker = Broker::open(disk, small()).await.unwrap();
     assert_eq!(broker.values(at).len(), acknowledged + 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_fails_is_an_error_to_who_asked_for_it_and_no_end() {
+    for number in 0..60 {
+        let disk = Memory::unreliable();
+        let broker = Broker::open(disk.clone(), small()).await.unwrap();
+        let at = broker.topic("orders", 1).await;
+        let mut acknowledged = 0;
+        for index in 0..60 {
+            if index == number {
+                disk.fail_writes(1);
+            }
+            match broker.log.append(at, &batch(&["x".repeat(150)])) {
+                Ok(appended) => {
+                    assert_eq!(appended.base_offset, acknowledged, "write {number}");
+                    broker.log.settled(appended.position).await.unwrap();
+                    acknowledged += 1;
+                }
+                Err(refused) => assert_eq!(refused.code(), ErrorCode::KafkaStorageError),
+            }
+        }
+        assert!(acknowledged >= 59, "write {number}");
+        pass(Duration::from_secs(2)).await;
+        broker.append(at, &batch(&["after it"])).await;
+        assert_eq!(broker.values(at).len() as i64, acknowledged + 1);
+        broker.kill().await;
+        let broker = Broker::open(disk.after_power_loss(&mut Rng::new(number)), small()).await.unwrap();
+        assert_eq!(broker.values(at).len() as i64, acknowledged + 1, "write {number}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
