@@ -15,6 +15,7 @@ mod entropy;
 mod error;
 mod metrics;
 mod net;
+mod news;
 #[cfg(test)]
 mod peer;
 mod producer;

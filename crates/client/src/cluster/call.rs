@@ -93,7 +93,7 @@ impl Cluster {
     async fn locate(&self, attempt: &Attempt<'_>) -> Result<NodeId> {
         let mut news = self.news();
         loop {
-            news.borrow_and_update();
+            news.catch_up();
             let missing = match self.inner.route(&attempt.target) {
                 Ok(node) => return Ok(node),
                 Err(missing) => missing,

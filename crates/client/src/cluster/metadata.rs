@@ -77,7 +77,7 @@ impl Inner {
                 Some(failure)
             }
         };
-        self.news.send_replace(());
+        self.news.tell();
         state.failure.clone()
     }
 

@@ -6,7 +6,7 @@ mod offsets;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use vltava_core::{
     Moment, Rng, TopicPartition,
     cluster::{Leader, NodeId, Refresh, Route, Target, Topic, Unroutable, View},
@@ -20,6 +20,7 @@ use crate::{
     context::Context,
     error::{Broker, Error, ErrorKind, Result},
     net::{Address, Pool},
+    news::{News, Reader},
     task::Task,
 };
 
@@ -39,7 +40,7 @@ struct Inner {
     /// Wakes the metadata task: something is wanted, or turned out to be stale.
     wake: Notify,
     /// Tells all who wait that an answer, or a failure, has come.
-    news: watch::Sender<()>,
+    news: Arc<News>,
 }
 
 struct State {
@@ -71,7 +72,7 @@ impl Cluster {
             bootstrap,
             state: Mutex::new(state),
             wake: Notify::new(),
-            news: watch::Sender::new(()),
+            news: Arc::default(),
             context,
         });
         inner.bootstrap().await?;
@@ -107,15 +108,16 @@ impl Cluster {
         look(&self.inner.lock().view)
     }
 
-    /// Changes the view by what an answer told by the way.
-    pub(crate) fn learn(&self, change: impl FnOnce(&mut View)) {
-        change(&mut self.inner.lock().view);
-        self.inner.news.send_replace(());
+    /// An answer told by the way who leads a partition.
+    pub(crate) fn on_leader(&self, partition: &TopicPartition, leader: Leader) {
+        if self.inner.lock().view.on_leader(partition, leader) {
+            self.inner.news.tell();
+        }
     }
 
     /// Completes at every change; taken before looking, no change is missed.
-    pub(crate) fn news(&self) -> watch::Receiver<()> {
-        self.inner.news.subscribe()
+    pub(crate) fn news(&self) -> Reader {
+        self.inner.news.reader()
     }
 
     /// What is known has proved wrong.
@@ -136,15 +138,21 @@ impl Cluster {
         Interest { cluster: self.inner.clone(), topic: topic.clone() }
     }
 
-    /// The topic once it is known, at `deadline` an error. `create` lets a broker create it that does so by itself.
-    pub(crate) async fn topic(&self, name: &Arc<str>, create: bool, deadline: Moment) -> Result<Topic> {
-        let _interest = self.interest(name);
+    /// The topic once it is known, at `deadline` an error. It stays known as long as the interest is kept. `create`
+    /// lets a broker create it that does so by itself.
+    pub(crate) async fn topic(
+        &self,
+        name: &Arc<str>,
+        create: bool,
+        deadline: Moment,
+    ) -> Result<(Topic, Interest)> {
+        let interest = self.interest(name);
         let _creating = create.then(|| Creating::new(&self.inner));
         let mut news = self.news();
         loop {
-            news.borrow_and_update();
+            news.catch_up();
             if let Some(known) = self.known_topic(name, create)? {
-                return Ok(known);
+                return Ok((known, interest));
             }
             if !self.inner.changed(&mut news, deadline).await {
                 return Err(self.unknown_topic(name));
@@ -193,10 +201,10 @@ impl Inner {
     }
 
     /// Waits for news; false if none came by `deadline`.
-    async fn changed(&self, news: &mut watch::Receiver<()>, deadline: Moment) -> bool {
+    async fn changed(&self, news: &mut Reader, deadline: Moment) -> bool {
         tokio::select! {
             biased;
-            changed = news.changed() => changed.is_ok(),
+            () = news.changed() => true,
             () = self.context.clock.sleep_until(deadline) => false,
         }
     }

@@ -55,6 +55,7 @@ impl Cluster {
         mut places: BTreeMap<TopicPartition, Place>,
         deadline: Moment,
     ) -> Result<BTreeMap<TopicPartition, i64>> {
+        let _interests: Vec<_> = places.keys().map(|partition| self.interest(&partition.topic)).collect();
         let mut found = BTreeMap::new();
         let mut rng = self.context().rng();
         let mut failures = 0;
@@ -117,7 +118,7 @@ impl Cluster {
         let mut leaderless = false;
         for (partition, place) in places {
             if self.leader(partition).is_none() {
-                let topic = self.topic(&partition.topic, false, deadline).await?;
+                let (topic, _) = self.topic(&partition.topic, false, deadline).await?;
                 if usize::try_from(partition.partition)
                     .map_or(true, |number| number >= topic.partitions.len())
                 {

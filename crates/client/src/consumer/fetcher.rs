@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tracing::{debug, warn};
 use vltava_core::{
     Moment, Rng, TopicPartition,
@@ -35,6 +35,7 @@ use crate::{
     config,
     error::{Error, ErrorKind, Result},
     net::{BoxFuture, Pool},
+    news::Reader,
 };
 
 /// A partition to read, and where from.
@@ -57,7 +58,7 @@ pub(crate) struct Fetcher {
     looking_up: bool,
     calls: FuturesUnordered<BoxFuture<Done>>,
     room: Arc<Notify>,
-    news: watch::Receiver<()>,
+    news: Reader,
     alarm: Alarm,
     rng: Rng,
 }
@@ -143,7 +144,7 @@ impl Fetcher {
                 biased;
                 Some(done) = self.calls.next() => self.settle(done),
                 () = self.room.notified() => (),
-                _ = self.news.changed() => (),
+                () = self.news.changed() => (),
                 () = self.alarm.wait(deadline) => (),
             }
         }
@@ -354,7 +355,7 @@ impl Fetcher {
                 partition.pause(now, &cluster, &mut rng);
                 let (node, epoch) = (data.current_leader.leader_id, data.current_leader.leader_epoch);
                 if node >= 0 {
-                    cluster.learn(|view| drop(view.on_leader(name, Leader { node: NodeId(node), epoch })));
+                    cluster.on_leader(name, Leader { node: NodeId(node), epoch });
                 }
                 cluster.on_refusal(&Target::Leader(name.clone()), code);
             }

@@ -48,7 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             biased;
             Some(event) = driver.calls.next() => driver.on_event(event),
             () = driver.shared.work.notified() => (),
-            _ = news.changed() => driver.refresh(),
+            () = news.changed() => driver.refresh(),
             () = alarm.wait(deadline) => (),
         }
     }
@@ -106,7 +106,8 @@ impl Driver {
 
     /// The view has changed: topics may have grown, leaders may have moved.
     fn refresh(&self) {
-        self.shared.cluster.view(|view| self.shared.lock().refresh(view));
+        let mut open = self.shared.lock();
+        self.shared.cluster.view(|view| open.refresh(view));
     }
 
     /// Sends what is ready, a batch of each partition; says whether there was anything.
@@ -288,9 +289,7 @@ impl Driver {
         }
         let (node, epoch) = (it.current_leader.leader_id, it.current_leader.leader_epoch);
         if node >= 0 {
-            self.shared
-                .cluster
-                .learn(|view| drop(view.on_leader(partition, Leader { node: NodeId(node), epoch })));
+            self.shared.cluster.on_leader(partition, Leader { node: NodeId(node), epoch });
         }
         if matches!(verdict, Verdict::Retry { refresh: true, .. }) {
             self.shared.cluster.stale();

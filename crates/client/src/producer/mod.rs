@@ -175,8 +175,9 @@ impl Shared {
     /// Finds out what partitions a topic has.
     async fn know(&self, record: &ProducerRecord, deadline: Moment) -> Result<()> {
         let topic = self.cluster.topic(&record.topic, true, deadline).await;
-        let topic = topic.map_err(|error| error.doing(format!("sending to topic {}", record.topic)))?;
-        self.lock().learn(&record.topic, &topic, || self.cluster.interest(&record.topic));
+        let (topic, interest) =
+            topic.map_err(|error| error.doing(format!("sending to topic {}", record.topic)))?;
+        self.lock().learn(&record.topic, &topic, interest);
         Ok(())
     }
 

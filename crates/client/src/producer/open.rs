@@ -52,12 +52,12 @@ impl Open {
     }
 
     /// Learns what partitions a topic has.
-    pub(super) fn learn(&mut self, name: &Arc<str>, topic: &Topic, interest: impl FnOnce() -> Interest) {
+    pub(super) fn learn(&mut self, name: &Arc<str>, topic: &Topic, interest: Interest) {
         let spread = self.topics.entry(name.clone()).or_insert_with(|| Spread {
             lanes: Vec::new(),
             led: Vec::new(),
             sticky: Sticky::default(),
-            _interest: interest(),
+            _interest: interest,
         });
         spread.learn(name, topic, &mut self.batches);
     }
