@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::MutexGuard;
@@ -22,15 +25,21 @@ pub(crate) struct Pool {
     rng: Mutex<Rng>,
 }
 
-/// One broker's connection. It is locked while it is opened, so that all who want it wait for one attempt.
-type Slot = tokio::sync::Mutex<State>;
+/// One broker's connection.
+#[derive(Default)]
+struct Slot {
+    /// How many attempts have come to an end.
+    attempts: AtomicU64,
+    /// Locked while an attempt is made, so that all who want the connection wait for that one.
+    state: tokio::sync::Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
     link: Option<Link>,
-    /// Attempts in a row that failed, when the latest did, and by what.
+    /// Attempts in a row that failed, and what the latest failed by.
     failures: u32,
-    failed: Option<(Moment, Error)>,
+    failed: Option<Error>,
     not_before: Moment,
 }
 
@@ -42,27 +51,28 @@ impl Pool {
 
     /// The open connection to a broker, or a new one. Those who wait for an attempt share its outcome.
     pub(crate) async fn link(&self, broker: &Broker, deadline: Moment) -> Result<Link> {
-        let asked = self.context.now();
         let slot = self.slot(&broker.address);
+        let asked = slot.attempts.load(Ordering::Relaxed);
         let mut state = self.turn(&slot, broker, deadline).await?;
         if let Some(link) = state.link.as_ref().filter(|link| link.is_open()) {
             return Ok(link.clone());
         }
-        match &state.failed {
-            Some((at, failure)) if *at >= asked || state.not_before >= deadline => {
+        if let Some(failure) = &state.failed {
+            let shared = slot.attempts.load(Ordering::Relaxed) > asked;
+            if shared || state.not_before >= deadline {
                 return Err(failure.clone());
             }
-            _ => (),
         }
         self.context.clock.sleep_until(state.not_before).await;
         let opened = Link::open(&self.context, broker).await;
+        slot.attempts.fetch_add(1, Ordering::Relaxed);
         self.settle(&mut state, opened)
     }
 
     async fn turn<'a>(&self, slot: &'a Slot, broker: &Broker, by: Moment) -> Result<MutexGuard<'a, State>> {
         tokio::select! {
             biased;
-            state = slot.lock() => Ok(state),
+            state = slot.state.lock() => Ok(state),
             () = self.context.clock.sleep_until(by) => {
                 Err(Error::new(ErrorKind::TimedOut).with(broker).what("not connected in time"))
             }
@@ -77,7 +87,7 @@ impl Pool {
                 let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
                 state.failures = state.failures.saturating_add(1);
                 state.not_before = now + self.context.connection.backoff.after(state.failures, &mut rng);
-                state.failed = Some((now, failure.clone()));
+                state.failed = Some(failure.clone());
                 state.link = None;
             }
         }

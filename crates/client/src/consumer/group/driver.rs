@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 use vltava_core::{
     Moment, TopicPartition,
@@ -30,6 +30,7 @@ use crate::{
     context::Context,
     error::{Error, ErrorKind, Result},
     net::BoxFuture,
+    news::Reader,
 };
 
 /// Orders that wait for the driver; committers wait when there are more.
@@ -68,7 +69,7 @@ pub(in crate::consumer) struct Driver {
     counting: Option<Counting>,
     /// Keeps topics in the cluster's view: ours, and those of the members that we assign to.
     interests: BTreeMap<String, Interest>,
-    news: watch::Receiver<()>,
+    news: Reader,
     alarm: Alarm,
     stage: Stage,
 }
@@ -174,7 +175,7 @@ impl Driver {
             order = self.orders.recv(), if self.takes_orders => Woken::Order(order),
             starts = starts(&mut self.assigning) => Woken::Starts(starts),
             () = self.outbox.hand_over(), if unread => Woken::HandedOver,
-            _ = self.news.changed() => Woken::News,
+            () = self.news.changed() => Woken::News,
             () = self.alarm.wait(deadline) => Woken::Alarm,
             never = self.fetcher.drive() => match never {},
         }
