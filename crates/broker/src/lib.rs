@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod connection;
 mod coordinator;
+mod denied;
 pub mod disk;
 mod dispatch;
 mod epoch;

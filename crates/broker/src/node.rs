@@ -15,9 +15,10 @@ use vltava_wire::{ErrorCode, Uuid};
 
 use crate::{
     coordinator::Coordinator,
+    denied::Denied,
     ledger::topics::{Config, Topic},
     log::{self, Log, Position},
-    topic_rules::{self, Refused},
+    topic_rules,
 };
 
 /// The number of the only node there is.
@@ -59,7 +60,7 @@ impl Node {
     }
 
     /// Creates a topic. It is there at once; that it stays is certain when its position is settled.
-    pub(crate) fn create_topic(&self, new: NewTopic<'_>) -> Result<(Arc<Topic>, Position), Refused> {
+    pub(crate) fn create_topic(&self, new: NewTopic<'_>) -> Result<(Arc<Topic>, Position), Denied> {
         let NewTopic { name, partitions, configs } = new;
         topic_rules::check_name(name)?;
         let partitions = topic_rules::partitions(partitions)?;
@@ -83,7 +84,7 @@ impl Node {
         }
     }
 
-    pub(crate) fn delete_topic(&self, topic: &Topic) -> Result<Position, Refused> {
+    pub(crate) fn delete_topic(&self, topic: &Topic) -> Result<Position, Denied> {
         let position = self.log.delete_topic(topic.id).map_err(|refused| told(&topic.name, &refused))?;
         info!(topic = %topic.name, id = %topic.id, "topic deleted");
         Ok(position)
@@ -121,16 +122,16 @@ impl Node {
 }
 
 /// What a client is told when the log refuses a change to a topic.
-fn told(topic: &str, refused: &log::Refused) -> Refused {
+fn told(topic: &str, refused: &log::Refused) -> Denied {
     let code = refused.code();
     match refused {
         log::Refused::Code(ErrorCode::TopicAlreadyExists) => {
-            Refused::new(code, format!("topic {topic} exists"))
+            Denied::new(code, format!("topic {topic} exists"))
         }
-        log::Refused::Code(_) => Refused::new(code, format!("topic {topic} is not there")),
+        log::Refused::Code(_) => Denied::new(code, format!("topic {topic} is not there")),
         log::Refused::Broken(error) => {
             warn!(%error, topic, "a topic cannot be changed");
-            Refused::new(code, error.to_string())
+            Denied::new(code, error.to_string())
         }
     }
 }

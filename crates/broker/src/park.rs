@@ -23,8 +23,9 @@ pub(crate) async fn until<T>(
         return first;
     }
     drop(first);
-    let more = Arc::new(Notify::new());
     loop {
+        // A new one each time: those that were not told forget the one that is gone.
+        let more = Arc::new(Notify::new());
         // What comes before this line is read below, what comes after it wakes.
         node.log.notify_of(partitions.iter().copied(), &more);
         let again = read();

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use vltava_wire::ErrorCode;
 
+use crate::denied::Denied;
+
 /// A topic that does not say has this many partitions, as by Kafka's `num.partitions`.
 const PARTITIONS_DEFAULT: u16 = 1;
 
@@ -19,22 +21,9 @@ const NAME_BYTES_MAX: usize = 249;
 /// The largest batch, unless the topic says otherwise: Kafka's default.
 const MESSAGE_BYTES_MAX: usize = 1_048_588;
 
-/// What stands in the way of a request, as it is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) code: ErrorCode,
-    pub(crate) message: String,
-}
-
-impl Refused {
-    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
-pub(crate) fn check_name(name: &str) -> Result<(), Refused> {
+pub(crate) fn check_name(name: &str) -> Result<(), Denied> {
     let refuse =
-        |why: &str| Err(Refused::new(ErrorCode::InvalidTopicException, format!("topic {name:?}: {why}")));
+        |why: &str| Err(Denied::new(ErrorCode::InvalidTopicException, format!("topic {name:?}: {why}")));
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     match name {
         "" => refuse("a name cannot be empty"),
@@ -46,7 +35,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Refused> {
 }
 
 /// How many partitions a request means, where -1 leaves it to the broker.
-pub(crate) fn partitions(asked: i32) -> Result<u16, Refused> {
+pub(crate) fn partitions(asked: i32) -> Result<u16, Denied> {
     if asked == -1 {
         return Ok(PARTITIONS_DEFAULT);
     }
@@ -54,7 +43,7 @@ pub(crate) fn partitions(asked: i32) -> Result<u16, Refused> {
         Ok(partitions @ 1..=PARTITIONS_MAX) => Ok(partitions),
         _ => {
             let message = format!("a topic has 1 to {PARTITIONS_MAX} partitions, not {asked}");
-            Err(Refused::new(ErrorCode::InvalidPartitions, message))
+            Err(Denied::new(ErrorCode::InvalidPartitions, message))
         }
     }
 }
@@ -100,8 +89,8 @@ const CONFIGS: &[(&str, Rule)] = &[
     ("unclean.leader.election.enable", Rule::Kept),
 ];
 
-pub(crate) fn check_config(name: &str, value: Option<&str>) -> Result<(), Refused> {
-    let refuse = |message: String| Err(Refused::new(ErrorCode::InvalidConfig, message));
+pub(crate) fn check_config(name: &str, value: Option<&str>) -> Result<(), Denied> {
+    let refuse = |message: String| Err(Denied::new(ErrorCode::InvalidConfig, message));
     let Some((_, rule)) = CONFIGS.iter().find(|(known, _)| *known == name) else {
         return refuse(format!("topic config {name} is not served by this broker"));
     };

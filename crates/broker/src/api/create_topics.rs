@@ -15,9 +15,10 @@ use vltava_wire::{
 };
 
 use crate::{
+    denied::Denied,
     dispatch::{Answer, Call},
     node::{NODE_ID, NewTopic},
-    topic_rules::{self, Refused},
+    topic_rules,
 };
 
 /// Where a config of a topic comes from: it was set on the topic.
@@ -36,7 +37,7 @@ pub(crate) fn answer(call: Call<'_>, request: CreateTopicsRequest) -> Answer<Cre
         // One that is named twice is answered once.
         let Some(times) = times.remove(&asked.name) else { continue };
         let outcome = if times > 1 {
-            Err(Refused::new(
+            Err(Denied::new(
                 ErrorCode::InvalidRequest,
                 format!("topic {} is named {times} times", asked.name),
             ))
@@ -61,7 +62,7 @@ struct Created {
     partitions: u16,
 }
 
-fn create(call: &Call<'_>, asked: &CreatableTopic, validate_only: bool) -> Result<Created, Refused> {
+fn create(call: &Call<'_>, asked: &CreatableTopic, validate_only: bool) -> Result<Created, Denied> {
     topic_rules::check_name(&asked.name)?;
     let partitions = partitions(asked)?;
     for config in &asked.configs {
@@ -69,7 +70,7 @@ fn create(call: &Call<'_>, asked: &CreatableTopic, validate_only: bool) -> Resul
     }
     if call.node.find_topic(&asked.name, Uuid::ZERO, false).is_ok() {
         let message = format!("topic {} exists", asked.name);
-        return Err(Refused::new(ErrorCode::TopicAlreadyExists, message));
+        return Err(Denied::new(ErrorCode::TopicAlreadyExists, message));
     }
     if validate_only {
         return Ok(Created { id: Uuid::ZERO, partitions });
@@ -85,20 +86,20 @@ fn create(call: &Call<'_>, asked: &CreatableTopic, validate_only: bool) -> Resul
 }
 
 /// How many partitions are asked for, by number or by saying where each replica goes.
-fn partitions(asked: &CreatableTopic) -> Result<u16, Refused> {
+fn partitions(asked: &CreatableTopic) -> Result<u16, Denied> {
     if asked.assignments.is_empty() {
         return match asked.replication_factor {
             DEFAULT | 1.. => topic_rules::partitions(asked.num_partitions),
             factor => {
                 let message = format!("topic {} cannot have {factor} replicas", asked.name);
-                Err(Refused::new(ErrorCode::InvalidReplicationFactor, message))
+                Err(Denied::new(ErrorCode::InvalidReplicationFactor, message))
             }
         };
     }
     if asked.num_partitions != -1 || asked.replication_factor != DEFAULT {
         let message =
             format!("topic {} has both assignments and numbers of partitions or replicas", asked.name);
-        return Err(Refused::new(ErrorCode::InvalidRequest, message));
+        return Err(Denied::new(ErrorCode::InvalidRequest, message));
     }
     let mut indexes: Vec<_> = asked.assignments.iter().map(|assignment| assignment.partition_index).collect();
     indexes.sort_unstable();
@@ -109,12 +110,12 @@ fn partitions(asked: &CreatableTopic) -> Result<u16, Refused> {
             "topic {}: partitions go from 0 without a gap, each to broker {NODE_ID} alone",
             asked.name
         );
-        return Err(Refused::new(ErrorCode::InvalidReplicaAssignment, message));
+        return Err(Denied::new(ErrorCode::InvalidReplicaAssignment, message));
     }
     topic_rules::partitions(i32::try_from(indexes.len()).unwrap_or(i32::MAX))
 }
 
-fn result(asked: CreatableTopic, outcome: Result<Created, Refused>) -> CreatableTopicResult {
+fn result(asked: CreatableTopic, outcome: Result<Created, Denied>) -> CreatableTopicResult {
     let name = asked.name;
     match outcome {
         Ok(Created { id, partitions }) => CreatableTopicResult {

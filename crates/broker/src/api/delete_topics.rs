@@ -9,8 +9,8 @@ use vltava_wire::{
 };
 
 use crate::{
+    denied::Denied,
     dispatch::{Answer, Call},
-    topic_rules::Refused,
 };
 
 /// From this version on a topic is named by its name or its id.
@@ -40,7 +40,7 @@ fn delete(call: &Call<'_>, asked: DeleteTopicState) -> DeletableTopicResult {
         (None, id) if id != Uuid::ZERO => call.node.find_topic("", id, true).map_err(unknown),
         _ => {
             let message = "a topic is named by its name or its id, not by both";
-            Err(Refused::new(ErrorCode::InvalidRequest, message))
+            Err(Denied::new(ErrorCode::InvalidRequest, message))
         }
     };
     let deleted = deleted.and_then(|topic| call.node.delete_topic(&topic).map(|_| topic));
@@ -59,8 +59,8 @@ fn delete(call: &Call<'_>, asked: DeleteTopicState) -> DeletableTopicResult {
     }
 }
 
-fn unknown(code: ErrorCode) -> Refused {
-    Refused::new(code, "this broker has no such topic")
+fn unknown(code: ErrorCode) -> Denied {
+    Denied::new(code, "this broker has no such topic")
 }
 
 fn all_failed(mut response: DeleteTopicsResponse, code: ErrorCode) -> DeleteTopicsResponse {

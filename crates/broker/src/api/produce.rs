@@ -16,11 +16,12 @@ use vltava_wire::{
 };
 
 use crate::{
+    denied::Denied,
     dispatch::{Answer, Call},
     ledger::topics::Topic,
-    log::{PartitionId, Position},
+    log::{self, PartitionId, Position},
     node::Node,
-    topic_rules::{self, Refused},
+    topic_rules,
 };
 
 /// The first version with batches in format v2.
@@ -49,7 +50,7 @@ pub(crate) fn answer(call: Call<'_>, request: ProduceRequest) -> Answer<ProduceR
         if let Err(code) = settled.await {
             let appended = |it: &&mut PartitionProduceResponse| it.error_code == ErrorCode::None.code();
             for partition in partitions(&mut response).filter(appended) {
-                *partition = refused(partition.index, Refused::new(code, "the disk has failed"));
+                *partition = refused(partition.index, Denied::new(code, "the disk has failed"));
             }
         }
         response
@@ -61,12 +62,12 @@ fn partitions(response: &mut ProduceResponse) -> impl Iterator<Item = &mut Parti
 }
 
 /// What stands in the way of the whole request.
-fn check_request(version: i16, request: &ProduceRequest) -> Result<(), Refused> {
+fn check_request(version: i16, request: &ProduceRequest) -> Result<(), Denied> {
     if version < BATCHES_SINCE {
-        return Err(Refused::new(ErrorCode::UnsupportedVersion, ""));
+        return Err(Denied::new(ErrorCode::UnsupportedVersion, ""));
     }
     if !(-1..=1).contains(&request.acks) {
-        return Err(Refused::new(ErrorCode::InvalidRequiredAcks, "acks is -1, 0 or 1"));
+        return Err(Denied::new(ErrorCode::InvalidRequiredAcks, "acks is -1, 0 or 1"));
     }
     match &request.transactional_id {
         Some(_) => Err(no_transactions()),
@@ -74,24 +75,24 @@ fn check_request(version: i16, request: &ProduceRequest) -> Result<(), Refused> 
     }
 }
 
-fn no_transactions() -> Refused {
-    Refused::new(ErrorCode::InvalidTxnState, "this broker does not serve transactions")
+fn no_transactions() -> Denied {
+    Denied::new(ErrorCode::InvalidTxnState, "this broker does not serve transactions")
 }
 
 fn append_topic(
     node: &Node,
     version: i16,
-    allowed: &Result<(), Refused>,
+    allowed: &Result<(), Denied>,
     data: TopicProduceData,
     last: &mut Position,
 ) -> TopicProduceResponse {
     let topic = allowed.clone().and_then(|()| {
         let topic = node.find_topic(&data.name, data.topic_id, version >= IDS_SINCE);
-        topic.map_err(|code| Refused::new(code, "this broker has no such topic"))
+        topic.map_err(|code| Denied::new(code, "this broker has no such topic"))
     });
     let append = |partition: PartitionProduceData| {
         let index = partition.index;
-        let topic = topic.as_ref().map_err(Refused::clone);
+        let topic = topic.as_ref().map_err(Denied::clone);
         let appended = topic.and_then(|topic| append(node, version, topic, partition, last));
         appended.unwrap_or_else(|error| refused(index, error))
     };
@@ -105,13 +106,13 @@ fn append(
     topic: &Topic,
     data: PartitionProduceData,
     last: &mut Position,
-) -> Result<PartitionProduceResponse, Refused> {
+) -> Result<PartitionProduceResponse, Denied> {
     let PartitionProduceData { index, records } = data;
     let batch = check(version, topic, records.unwrap_or_default())?;
     let at = PartitionId { topic: topic.id, partition: index };
-    let in_the_log = |refused: crate::log::Refused| {
+    let in_the_log = |refused: log::Refused| {
         tracing::debug!(topic = %topic.name, partition = index, ?refused, "a batch was refused");
-        Refused::new(refused.code(), "")
+        Denied::new(refused.code(), "")
     };
     let appended = node.log.append(at, batch.bytes()).map_err(in_the_log)?;
     let log_start_offset = node.log.bounds(at).map_err(in_the_log)?.log_start;
@@ -122,19 +123,19 @@ fn append(
 
 /// The one batch that a partition is sent. Its bytes are as the producer's checksum says, its records take one
 /// offset each, and it claims nothing that only a broker may write.
-fn check(version: i16, topic: &Topic, records: Bytes) -> Result<Batch, Refused> {
+fn check(version: i16, topic: &Topic, records: Bytes) -> Result<Batch, Denied> {
     let bytes = records.len();
     let bytes_max = topic_rules::message_bytes_max(&topic.configs);
     if bytes > bytes_max {
         let message = format!("a batch of {bytes} bytes is larger than max.message.bytes, {bytes_max}");
-        return Err(Refused::new(ErrorCode::MessageTooLarge, message));
+        return Err(Denied::new(ErrorCode::MessageTooLarge, message));
     }
-    let invalid = |message: &str| Err(Refused::new(ErrorCode::InvalidRecord, message));
+    let invalid = |message: &str| Err(Denied::new(ErrorCode::InvalidRecord, message));
     if records.is_empty() {
         return invalid("a partition is sent exactly one batch");
     }
     let batch = Batch::parse(records).and_then(|batch| batch.check_produced().map(|()| batch));
-    let batch = batch.map_err(|error| Refused::new(code_of(&error.kind), error.to_string()))?;
+    let batch = batch.map_err(|error| Denied::new(code_of(&error.kind), error.to_string()))?;
     if batch.length < bytes {
         return invalid("a partition is sent exactly one batch");
     }
@@ -149,11 +150,11 @@ fn check(version: i16, topic: &Topic, records: Bytes) -> Result<Batch, Refused> 
     }
     if batch.timestamp_type() == TimestampType::LogAppendTime {
         let message = "only a broker says when a batch was appended";
-        return Err(Refused::new(ErrorCode::InvalidTimestamp, message));
+        return Err(Denied::new(ErrorCode::InvalidTimestamp, message));
     }
     if batch.compression() == Compression::Zstd && version < ZSTD_SINCE {
         let message = "zstd is allowed from version 7 of Produce on";
-        return Err(Refused::new(ErrorCode::UnsupportedCompressionType, message));
+        return Err(Denied::new(ErrorCode::UnsupportedCompressionType, message));
     }
     Ok(batch)
 }
@@ -169,7 +170,7 @@ fn code_of(kind: &RecordErrorKind) -> ErrorCode {
     }
 }
 
-fn refused(index: i32, refused: Refused) -> PartitionProduceResponse {
+fn refused(index: i32, refused: Denied) -> PartitionProduceResponse {
     PartitionProduceResponse {
         index,
         error_code: refused.code.code(),
