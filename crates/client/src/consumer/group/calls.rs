@@ -8,7 +8,7 @@ use vltava_core::{
     group::classic::member::{Answer, Ask, CallId},
 };
 use vltava_wire::{
-    ErrorCode, Request, Uuid,
+    Class, ErrorCode, Request, Uuid,
     messages::{Coordinator, LeaveGroupRequest, MemberIdentity, OffsetCommitRequest, OffsetCommitResponse},
 };
 
@@ -26,7 +26,7 @@ pub(super) const TOPIC_IDS_SINCE: i16 = 10;
 /// The calls of one member that are under way.
 pub(super) struct Calls {
     cluster: Cluster,
-    coordinator: Target,
+    group: Arc<str>,
     pool: Arc<Pool>,
     link: Option<Link>,
     running: FuturesUnordered<BoxFuture<(CallId, Result<Outcome>)>>,
@@ -45,8 +45,7 @@ pub(super) enum Outcome {
 impl Calls {
     pub(super) fn new(cluster: Cluster, group: Arc<str>) -> Self {
         let pool = Arc::new(Pool::new(cluster.context().clone()));
-        let coordinator = Target::Coordinator(group);
-        Self { cluster, coordinator, pool, link: None, running: FuturesUnordered::new(), parked: None }
+        Self { cluster, group, pool, link: None, running: FuturesUnordered::new(), parked: None }
     }
 
     /// The connections of the member.
@@ -55,11 +54,6 @@ impl Calls {
     }
 
     pub(super) fn begin(&mut self, call: CallId, ask: Ask, timeout: Duration) {
-        if matches!(ask, Ask::Leave(_)) && self.parked.is_some() {
-            // Behind a request that waits, this one would wait too.
-            self.pool = Arc::new(Pool::new(self.cluster.context().clone()));
-            return self.leave_anew(call, ask, timeout);
-        }
         match ask {
             Ask::FindCoordinator => self.find(call, timeout),
             Ask::Join(request) => {
@@ -73,50 +67,39 @@ impl Calls {
             Ask::Heartbeat(request) => {
                 self.send(call, timeout, move |_| request, |response, _| Answer::Heartbeat(response));
             }
-            Ask::Leave(member_id) => {
-                let group_id = self.group();
-                self.send(
-                    call,
-                    timeout,
-                    move |version| leave(group_id, member_id, version),
-                    |_, _| Answer::Leave,
-                );
-            }
+            Ask::Leave(member_id) => self.leave(call, timeout, member_id),
             Ask::Commit(request) => self.commit(call, timeout, request),
         }
     }
 
-    fn group(&self) -> String {
-        match &self.coordinator {
-            Target::Coordinator(group) => group.to_string(),
-            _ => unreachable!("it was made from a group"),
-        }
+    fn target(&self) -> Target {
+        Target::Coordinator(self.group.clone())
     }
 
     /// What was known of the coordinator did not help: it is looked for, and connected to.
     fn find(&mut self, call: CallId, timeout: Duration) {
         self.link = None;
-        let (cluster, pool, target) = (self.cluster.clone(), self.pool.clone(), self.coordinator.clone());
+        let (cluster, pool, target) = (self.cluster.clone(), self.pool.clone(), self.target());
         let deadline = cluster.context().now() + timeout;
         self.running.push(Box::pin(async move {
             cluster.on_refusal(&target, ErrorCode::NotCoordinator);
-            let link = cluster.link(&Attempt { pool: &pool, target, deadline }).await;
-            let outcome = match link {
-                Ok(link) => Ok(Outcome::Found(link)),
-                Err(error) => match error.code() {
-                    Some(code) => Ok(Outcome::Answered(not_found(code))),
-                    None => Err(error),
-                },
-            };
+            let found = cluster.link(&Attempt { pool: &pool, target, deadline }).await.map(Outcome::Found);
+            let outcome = found.or_else(|error| match error.code() {
+                Some(code) => Ok(Outcome::Answered(not_found(code))),
+                None => Err(error),
+            });
             (call, outcome)
         }));
     }
 
-    fn leave_anew(&mut self, call: CallId, ask: Ask, timeout: Duration) {
-        let Ask::Leave(member_id) = ask else { return };
-        let (cluster, pool, target) = (self.cluster.clone(), self.pool.clone(), self.coordinator.clone());
-        let group_id = self.group();
+    /// Leaves over a new connection if a request waits on the old one: behind it, this one would wait too.
+    fn leave(&mut self, call: CallId, timeout: Duration, member_id: String) {
+        if self.parked.is_some() {
+            self.pool = Arc::new(Pool::new(self.cluster.context().clone()));
+        }
+        let (cluster, pool, target) = (self.cluster.clone(), self.pool.clone(), self.target());
         let deadline = cluster.context().now() + timeout;
+        let group_id = self.group.to_string();
         self.running.push(Box::pin(async move {
             let attempt = Attempt { pool: &pool, target, deadline };
             let left = cluster.attempt(&attempt, |version| leave(group_id, member_id, version)).await;
@@ -135,7 +118,12 @@ impl Calls {
             }
             request
         };
+        let cluster = self.cluster.clone();
         self.send(call, timeout, build, move |response, version| {
+            let codes = response.topics.iter().flat_map(|topic| &topic.partitions).map(|it| it.error_code);
+            if codes.map(ErrorCode::from).any(|code| code.class() == Class::RefreshMetadata) {
+                cluster.stale();
+            }
             Answer::Commit(named(response, version, &names))
         });
     }

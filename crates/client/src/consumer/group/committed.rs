@@ -181,3 +181,84 @@ fn check(code: i16) -> Result<(), ErrorCode> {
         code => Err(code),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vltava_wire::{
+        frame,
+        messages::{
+            OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+            OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+        },
+    };
+
+    use super::*;
+
+    const ID: Uuid = Uuid(7);
+
+    fn topics() -> Topics {
+        Topics::from([(Arc::from("orders"), (ID, vec![0, 1]))])
+    }
+
+    /// The answer of version 10: partitions with code and offset.
+    fn by_id(partitions: &[(i32, ErrorCode, i64)]) -> OffsetFetchResponse {
+        let partition = |(number, code, offset): &(i32, ErrorCode, i64)| OffsetFetchResponsePartitions {
+            partition_index: *number,
+            error_code: code.code(),
+            committed_offset: *offset,
+            metadata: Some(format!("up to {offset}")),
+            ..Default::default()
+        };
+        let partitions = partitions.iter().map(partition).collect();
+        let topics = vec![OffsetFetchResponseTopics { topic_id: ID, partitions, ..Default::default() }];
+        let groups = vec![OffsetFetchResponseGroup { topics, ..Default::default() }];
+        OffsetFetchResponse { groups, ..Default::default() }
+    }
+
+    #[test]
+    fn offsets_are_found_by_name_and_by_id() {
+        let found = BTreeMap::from([(TopicPartition::new("orders", 1), (5, "up to 5".to_owned()))]);
+        let new = by_id(&[(0, ErrorCode::None, -1), (1, ErrorCode::None, 5)]);
+        assert_eq!(read(new, &topics()), Ok(found.clone()));
+
+        let partition = |partition_index, committed_offset| OffsetFetchResponsePartition {
+            partition_index,
+            committed_offset,
+            metadata: Some(format!("up to {committed_offset}")),
+            ..Default::default()
+        };
+        let partitions = vec![partition(0, -1), partition(1, 5)];
+        let topics_of_old = vec![OffsetFetchResponseTopic { name: "orders".to_owned(), partitions }];
+        let old = OffsetFetchResponse { topics: topics_of_old, ..Default::default() };
+        assert_eq!(read(old, &topics()), Ok(found));
+    }
+
+    #[test]
+    fn what_is_not_told_is_asked_for_again_and_never_taken_for_nothing() {
+        for (answer, code) in [
+            (by_id(&[(1, ErrorCode::None, 5)]), ErrorCode::UnknownTopicOrPartition),
+            (OffsetFetchResponse::default(), ErrorCode::UnknownTopicOrPartition),
+            (
+                by_id(&[(0, ErrorCode::UnstableOffsetCommit, -1), (1, ErrorCode::None, 5)]),
+                ErrorCode::UnstableOffsetCommit,
+            ),
+            (
+                OffsetFetchResponse { error_code: ErrorCode::NotCoordinator.code(), ..Default::default() },
+                ErrorCode::NotCoordinator,
+            ),
+        ] {
+            assert_eq!(read(answer, &topics()), Err(code));
+            assert!(!matches!(code.class(), Class::Fatal | Class::Denied | Class::Fenced), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn every_version_asks_in_its_own_words() {
+        for version in 1..=10 {
+            let request = request("audit", &topics(), version);
+            frame::request(version, 1, None, &request)
+                .unwrap_or_else(|error| panic!("version {version}: {error}"));
+            assert_eq!(request.groups.is_empty(), version < GROUPS_SINCE);
+        }
+    }
+}

@@ -6,12 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vltava_wire::{
-    ErrorCode,
+    Class, ErrorCode,
     messages::offsets::{OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse},
 };
 
 use super::{AssignmentId, CallId, Commit, CommitId, Refusal};
 use crate::TopicPartition;
+
+/// A broker that has just started may not know a topic yet. One that says so more often means it: the topic is gone.
+const NOT_THERE_MAX: u32 = 10;
 
 #[derive(Debug, Default)]
 pub(super) struct Commits {
@@ -27,6 +30,8 @@ pub(super) struct Commits {
 #[derive(Debug)]
 struct Entry {
     commit: Commit,
+    /// How often in a row its topic was said not to be there.
+    not_there: u32,
     waiters: BTreeSet<CommitId>,
 }
 
@@ -119,7 +124,7 @@ impl Commits {
         if self.stored.get(partition).is_some_and(|stored| stored.covers(&commit)) {
             return self.settle(id, None);
         }
-        self.pending.insert(partition.clone(), Entry { commit, waiters: BTreeSet::from([id]) });
+        self.pending.insert(partition.clone(), Entry { commit, not_there: 0, waiters: BTreeSet::from([id]) });
     }
 
     /// Whether a request could be sent now.
@@ -186,6 +191,14 @@ impl Commits {
             match meaning {
                 Meaning::Stored => self.store(partition, entry),
                 Meaning::Refused(code) => self.refuse(entry, Refusal::Code(partition, code)),
+                Meaning::NotThere(code) if entry.not_there >= NOT_THERE_MAX => {
+                    self.refuse(entry, Refusal::Code(partition, code));
+                }
+                Meaning::NotThere(_) => {
+                    verdict = Verdict::Retry;
+                    let not_there = entry.not_there + 1;
+                    self.again(partition, Entry { not_there, ..entry });
+                }
                 Meaning::Again(because) => {
                     verdict = because;
                     self.again(partition, entry);
@@ -213,6 +226,7 @@ impl Commits {
         match self.pending.get_mut(&partition) {
             None => drop(self.pending.insert(partition, entry)),
             Some(newer) => {
+                newer.not_there = entry.not_there;
                 let both = newer.waiters.intersection(&entry.waiters).copied().collect::<Vec<_>>();
                 newer.waiters.append(&mut entry.waiters);
                 for id in both {
@@ -257,6 +271,8 @@ impl Commit {
 enum Meaning {
     Stored,
     Refused(ErrorCode),
+    /// The topic is not there, or not yet known where it should be.
+    NotThere(ErrorCode),
     Again(Verdict),
 }
 
@@ -264,13 +280,6 @@ enum Meaning {
 /// partition that the member has still: that commit is asked for again.
 fn classify(code: ErrorCode, current: bool) -> Meaning {
     match code {
-        ErrorCode::None => Meaning::Stored,
-        ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
-            Meaning::Again(Verdict::CoordinatorMoved)
-        }
-        ErrorCode::CoordinatorLoadInProgress
-        | ErrorCode::RequestTimedOut
-        | ErrorCode::UnknownTopicOrPartition => Meaning::Again(Verdict::Retry),
         ErrorCode::RebalanceInProgress => Meaning::Again(Verdict::Rebalance),
         ErrorCode::IllegalGeneration | ErrorCode::UnknownMemberId if !current => {
             Meaning::Again(Verdict::Retry)
@@ -278,6 +287,12 @@ fn classify(code: ErrorCode, current: bool) -> Meaning {
         ErrorCode::IllegalGeneration | ErrorCode::UnknownMemberId | ErrorCode::FencedInstanceId => {
             Meaning::Again(Verdict::Expelled(code))
         }
-        _ => Meaning::Refused(code),
+        _ => match code.class() {
+            Class::Success => Meaning::Stored,
+            Class::RefreshCoordinator => Meaning::Again(Verdict::CoordinatorMoved),
+            Class::Retry => Meaning::Again(Verdict::Retry),
+            Class::RefreshMetadata => Meaning::NotThere(code),
+            _ => Meaning::Refused(code),
+        },
     }
 }

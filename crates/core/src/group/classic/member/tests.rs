@@ -322,6 +322,26 @@ fn every_code_of_a_commit_means_one_thing() {
 }
 
 #[test]
+fn a_topic_that_stays_away_is_refused_in_the_end() {
+    let mut desk = Desk::assigned(&[0]);
+    desk.commit(1, 5);
+    let mut asked = 0;
+    loop {
+        desk.pass(Duration::from_secs(1));
+        match desk.steps().pop() {
+            Some(Step::Call { call, ask: Ask::Commit(_), .. }) => {
+                asked += 1;
+                desk.answer(call, committed(ErrorCode::UnknownTopicId));
+            }
+            Some(Step::Committed(CommitId(1), Err(Refusal::Code(_, ErrorCode::UnknownTopicId)))) => break,
+            Some(Step::Call { call, ask: Ask::Heartbeat(_), .. }) => desk.answer(call, beat(ErrorCode::None)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(asked, 11);
+}
+
+#[test]
 fn every_code_of_a_heartbeat_means_one_thing() {
     let nothing = |steps: &[Step]| steps.is_empty();
     let revoked = |steps: &[Step]| matches!(steps, [Step::Revoked { .. }]);
