@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vltava::{Client, InProcess};
+use vltava::{Client, InProcess, flow::spec::Kafka};
 
 use crate::{
     embedded::{self, Embedded, FOLDER},
@@ -44,7 +44,18 @@ impl Brokers {
             None => embedded(CLIENT_ID).await,
         }
     }
+
+    /// The same, with what a flow's file says: its brokers come after the command line's and before the embedded one.
+    pub(crate) async fn connect_or(&self, file: &Kafka) -> Result<Cluster, Failure> {
+        let client_id = file.client_id.as_deref().unwrap_or(CLIENT_ID);
+        match self.named() {
+            Some(brokers) => named(brokers, client_id).await,
+            None if file.brokers.is_empty() => embedded(client_id).await,
+            None => named(&file.brokers.join(","), client_id).await,
+        }
+    }
 }
+
 async fn named(brokers: &str, client_id: &str) -> Result<Cluster, Failure> {
     let client = Client::builder().brokers(brokers).client_id(client_id).connect().await;
     let client = client.map_err(vltava::Error::from)?;

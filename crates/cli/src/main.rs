@@ -6,6 +6,7 @@ mod embedded;
 mod format;
 mod logs;
 mod output;
+mod progress;
 mod report;
 mod scan;
 mod signals;

@@ -1,6 +1,96 @@
 //! A Kafka streaming toolkit: a lean client, a consumer runtime that keeps the order you chose with many workers, and
 //! a durable single-node broker, in one process if you like.
+//!
+//! # Process a topic
+//!
+//! Everything has a default that is right for production; what is not said is not needed.
+//!
+//! ```no_run
+//! use vltava::{Embedded, Flow, Order, Outcome};
+//!
+//! # async fn example() -> Result<(), vltava::Error> {
+//! Flow::from("trades")
+//!     .embedded("data") // the broker in this process; .brokers("host:9092") for a cluster
+//!     .group("trade-stats")
+//!     .workers(10)
+//!     .order(Order::Key)
+//!     .each(|_, trade| async move {
+//!         println!("{}: {}", trade.key_str()?, trade.value_str()?);
+//!         Ok(Outcome::Done)
+//!     })
+//!     .run()
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Any error becomes a [`Failure`] by `?`, and stops the flow with an error that names the record. A handler with
+//! state is a type with the trait [`Handler`]; a flow from a YAML file is what [`flow::spec`] reads.
+//!
+//! # Produce
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use vltava::{Client, ProducerRecord};
+//!
+//! # async fn example() -> Result<(), vltava::Error> {
+//! let client = Client::connect("localhost:9092").await?;
+//! let producer = client.producer(); // idempotent, acks=all, batches by itself
+//! let delivery = producer.send(ProducerRecord::to("orders").key("order-123").value("{}")).await?;
+//! println!("{}", delivery.await?); // orders-3 @ 4711
+//! producer.shutdown(Duration::from_secs(10)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Consume by hand
+//!
+//! The batch is the unit; records borrow from it. A value may be absent: that is a tombstone.
+//!
+//! ```no_run
+//! # async fn example(client: vltava::Client) -> Result<(), vltava::Error> {
+//! let mut consumer = client.consumer().group("audit").subscribe(["orders"]).await?;
+//! let mut total = 0;
+//! while let Some(batch) = consumer.next().await? {
+//!     for record in &batch {
+//!         total += record.value().map_or(0, <[u8]>::len);
+//!     }
+//!     consumer.commit(&batch).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Kafka in a test
+//!
+//! Without a container, in milliseconds:
+//!
+//! ```
+//! use vltava::{Broker, InProcess, Offset, ProducerRecord, TopicPartition};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), vltava::Error> {
+//! let broker = Broker::in_memory().topic("orders", 3).start().await?;
+//! let client = broker.client().await?; // over a pipe; broker.bootstrap() has an address for others
+//!
+//! let order = ProducerRecord::to("orders").partition(2).value("one");
+//! let stored = client.producer().send(order).await?.await?;
+//! assert_eq!(stored.to_string(), "orders-2 @ 0");
+//!
+//! let from = (TopicPartition::new("orders", 2), Offset::Earliest);
+//! let mut consumer = client.consumer().assign([from]).await?;
+//! let batch = consumer.next().await?.expect("a batch");
+//! assert_eq!(batch.iter().next().and_then(|record| record.value()), Some(&b"one"[..]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! `broker`, `flow` and `sinks` are on unless turned off; the client is always there.
 
+#[cfg(all(feature = "broker", feature = "flow"))]
+mod embedded;
 mod error;
 #[cfg(feature = "broker")]
 mod in_process;
@@ -8,15 +98,31 @@ mod in_process;
 #[cfg(feature = "broker")]
 pub use vltava_broker as broker;
 pub use vltava_client as client;
+#[cfg(feature = "flow")]
+pub use vltava_flow as flow;
+#[cfg(feature = "sinks")]
+pub use vltava_sinks as sinks;
+
+#[cfg(feature = "flow")]
+pub use vltava_flow::{
+    Commit, Context, Failure, Flow, FlowHandle, Handler, Order, Outcome, Prefetch, Record, Sink,
+};
 
 pub use vltava_client::{
-    Client, Compression, Offset, ProducerRecord, RecordBatch, RecordMetadata, StartOffset, Timestamp,
-    TopicPartition,
+    Client, Compression, Offset, Producer, ProducerRecord, RecordBatch, RecordMetadata, StartOffset,
+    Timestamp, TopicPartition,
 };
 
 #[cfg(feature = "broker")]
 pub use vltava_broker::Broker;
 
+#[cfg(all(feature = "broker", feature = "flow"))]
+pub use embedded::Embedded;
 pub use error::{Error, Result};
 #[cfg(feature = "broker")]
 pub use in_process::InProcess;
+
+/// What the README shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

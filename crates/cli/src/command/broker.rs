@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         output::write(&format!("listening on {address}\n"))?;
     }
     signals.next().await;
-    embedded::shutdown(&args.data, broker).await
+    signals.unless_again(embedded::shutdown(&args.data, broker)).await
 }
 
 fn sync(text: &str) -> Result<Sync, String> {
