@@ -185,19 +185,9 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             return Err(End::TooShort(length));
         }
         let api = Api::from_key(key).ok_or(End::NoApi(key))?;
-        if bytes > bytes_max(api) {
+        if bytes > api.request_bytes_max() {
             return Err(End::TooLong { api, length: bytes });
         }
         Ok((api, bytes))
-    }
-}
-
-/// The largest request of an API. Kafka's `socket.request.max.bytes`, 100 MiB, is for those that bring records;
-/// subscriptions, assignments and commits of very many partitions still fit into 8 MiB.
-fn bytes_max(api: Api) -> usize {
-    match api {
-        Api::Produce => 100 << 20,
-        Api::JoinGroup | Api::SyncGroup | Api::OffsetCommit => 8 << 20,
-        _ => 1 << 20,
     }
 }

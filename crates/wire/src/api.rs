@@ -16,8 +16,11 @@ pub trait Request: Wire + Send + 'static {
 /// The longest request that carries records, as Kafka's `socket.request.max.bytes`.
 const RECORDS: usize = 100 << 20;
 
-/// The longest request that may carry something for every topic, partition or member.
+/// The longest request that brings something of every member or partition: assignments, offsets with metadata.
 const LISTS: usize = 8 << 20;
+
+/// The longest request that names topics, partitions, groups.
+const NAMES: usize = 1 << 20;
 
 /// The longest request that names one thing or nothing; such may come from a peer that nobody knows yet.
 const SMALL: usize = 64 << 10;
@@ -87,21 +90,21 @@ macro_rules! apis {
 
 apis! {
     0 Produce: ProduceRequest => ProduceResponse, 3..=13, flexible 9, RECORDS;
-    1 Fetch: FetchRequest => FetchResponse, 4..=18, flexible 12, LISTS;
-    2 ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 1..=11, flexible 6, LISTS;
-    3 Metadata: MetadataRequest => MetadataResponse, 0..=13, flexible 9, LISTS;
+    1 Fetch: FetchRequest => FetchResponse, 4..=18, flexible 12, NAMES;
+    2 ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 1..=11, flexible 6, NAMES;
+    3 Metadata: MetadataRequest => MetadataResponse, 0..=13, flexible 9, NAMES;
     8 OffsetCommit: OffsetCommitRequest => OffsetCommitResponse, 2..=10, flexible 8, LISTS;
-    9 OffsetFetch: OffsetFetchRequest => OffsetFetchResponse, 1..=10, flexible 6, LISTS;
-    10 FindCoordinator: FindCoordinatorRequest => FindCoordinatorResponse, 0..=6, flexible 3, LISTS;
+    9 OffsetFetch: OffsetFetchRequest => OffsetFetchResponse, 1..=10, flexible 6, NAMES;
+    10 FindCoordinator: FindCoordinatorRequest => FindCoordinatorResponse, 0..=6, flexible 3, NAMES;
     11 JoinGroup: JoinGroupRequest => JoinGroupResponse, 0..=9, flexible 6, LISTS;
     12 Heartbeat: HeartbeatRequest => HeartbeatResponse, 0..=4, flexible 4, SMALL;
-    13 LeaveGroup: LeaveGroupRequest => LeaveGroupResponse, 0..=5, flexible 4, LISTS;
+    13 LeaveGroup: LeaveGroupRequest => LeaveGroupResponse, 0..=5, flexible 4, NAMES;
     14 SyncGroup: SyncGroupRequest => SyncGroupResponse, 0..=5, flexible 4, LISTS;
-    15 DescribeGroups: DescribeGroupsRequest => DescribeGroupsResponse, 0..=6, flexible 5, LISTS;
-    16 ListGroups: ListGroupsRequest => ListGroupsResponse, 0..=5, flexible 3, LISTS;
+    15 DescribeGroups: DescribeGroupsRequest => DescribeGroupsResponse, 0..=6, flexible 5, NAMES;
+    16 ListGroups: ListGroupsRequest => ListGroupsResponse, 0..=5, flexible 3, NAMES;
     18 ApiVersions: ApiVersionsRequest => ApiVersionsResponse, 0..=4, flexible 3, SMALL;
-    19 CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 2..=7, flexible 5, LISTS;
-    20 DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse, 1..=6, flexible 4, LISTS;
+    19 CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 2..=7, flexible 5, NAMES;
+    20 DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse, 1..=6, flexible 4, NAMES;
     22 InitProducerId: InitProducerIdRequest => InitProducerIdResponse, 0..=6, flexible 2, SMALL;
 }
 
