@@ -150,7 +150,9 @@ fn ends(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Vec<i64> {
 /// Each partition's committed offset, as the broker says.
 fn committed(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Vec<i64> {
     let mut asked = TopicPartitionList::new();
-    (0..partitions).for_each(|partition| drop(asked.add_partition(topic, partition)));
+    for partition in 0..partitions {
+        asked.add_partition(topic, partition);
+    }
     let committed = consumer.committed_offsets(asked, LIMIT).expect("the broker answers");
     let offset = |partition| match committed.find_partition(topic, partition).expect("it was asked").offset()
     {
