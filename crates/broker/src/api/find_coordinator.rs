@@ -1,7 +1,8 @@
 //! FindCoordinator, versions 0 to 6: every group is coordinated by this node.
 //!
-//! From 4 on a request names many keys. Transactions and share groups (6) are not served: asking for their
-//! coordinator is an INVALID_REQUEST with a message, where Kafka would name one.
+//! From 4 on a request names many keys. Transactions and share groups (6) are not served, where Kafka would name a
+//! coordinator: a transactional id is denied, which every client takes as final, and a share group is an
+//! INVALID_REQUEST; the message says why.
 
 use vltava_wire::{
     ErrorCode,
@@ -56,7 +57,11 @@ fn find(call: &Call<'_>, key_type: i8, key: String) -> Coordinator {
             error_message: None,
             key,
         },
-        TRANSACTION => refused(ErrorCode::InvalidRequest, "this broker does not serve transactions"),
+        TRANSACTION => {
+            tracing::warn!(transactional_id = key, "transactions are not served, a producer was turned away");
+            let message = "this broker does not serve transactions";
+            refused(ErrorCode::TransactionalIdAuthorizationFailed, message)
+        }
         SHARE => refused(ErrorCode::InvalidRequest, "this broker does not serve share groups"),
         _ => refused(ErrorCode::InvalidRequest, "this type of coordinator is not known"),
     }

@@ -156,11 +156,12 @@ async fn groups_are_coordinated_here_and_transactions_are_refused_by_name() {
     let request = FindCoordinatorRequest { coordinator_keys: keys.clone(), ..Default::default() };
     let found = caller.call(6, request).await;
     assert_eq!(found.coordinators.iter().map(|found| found.key.clone()).collect::<Vec<_>>(), keys);
-    for key_type in [1, 2, 3] {
+    let denied = ErrorCode::TransactionalIdAuthorizationFailed;
+    for (key_type, code) in [(1, denied), (2, ErrorCode::InvalidRequest), (3, ErrorCode::InvalidRequest)] {
         let request =
             FindCoordinatorRequest { coordinator_keys: keys.clone(), key_type, ..Default::default() };
         let found = caller.call(6, request).await;
-        assert_eq!(found.coordinators[1].error_code, ErrorCode::InvalidRequest.code());
+        assert_eq!(ErrorCode::from(found.coordinators[1].error_code), code);
         assert!(found.coordinators[1].error_message.is_some());
     }
 }
