@@ -24,8 +24,11 @@ const IN_FLIGHT_MAX: usize = 32;
 /// peer that does not read its replies costs little.
 const LARGE_BYTES: usize = 64 << 10;
 
-/// The least that is read at a time.
+/// Room for what may come on a connection that waits for a request.
 const READ_BYTES: usize = 4 << 10;
+
+/// Room for a request that has started, at least: more is made only as it arrives.
+const FRAME_READ_BYTES: usize = 16 << 10;
 
 /// The length, and what every request header starts with: key, version and correlation id.
 const START_BYTES: usize = 12;
@@ -92,10 +95,11 @@ async fn read(
     peer: &Peer,
 ) -> Result<(), End> {
     let mut frames = Frames { reader, buffer: BytesMut::new() };
-    while let Some((api, frame)) = frames.next().await? {
+    while let Some((api, length)) = frames.start().await? {
         if api == Api::Produce {
             node.log.room().await;
         }
+        let frame = frames.frame(length).await?;
         // The place in the queue comes first: a request takes effect only when its reply may be kept.
         let Ok(place) = queue.reserve().await else { return Ok(()) };
         // The log has copied what it was sent; of other requests something may be kept until they are answered.
@@ -150,23 +154,31 @@ struct Frames<R> {
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
-    /// The next frame without its length, and its API; `None` when the peer is done.
-    async fn next(&mut self) -> Result<Option<(Api, Bytes)>, End> {
-        if !self.fill(START_BYTES).await? {
+    /// The next frame's API and length, once its start is there; `None` when the peer is done.
+    async fn start(&mut self) -> Result<Option<(Api, usize)>, End> {
+        if !self.fill(START_BYTES, READ_BYTES).await? {
             return Ok(None);
         }
-        let (api, length) = self.checked_start()?;
-        self.fill(LENGTH_BYTES + length).await?;
-        let frame = self.buffer.split_to(LENGTH_BYTES + length).freeze();
-        Ok(Some((api, frame.slice(LENGTH_BYTES..))))
+        self.checked_start().map(Some)
     }
 
-    /// Reads until `wanted` bytes are there, in pieces no larger than what has already arrived. False if the peer
+    /// The frame that has started, without its length.
+    async fn frame(&mut self, length: usize) -> Result<Bytes, End> {
+        self.fill(LENGTH_BYTES + length, FRAME_READ_BYTES).await?;
+        let frame = self.buffer.split_to(LENGTH_BYTES + length).freeze();
+        if self.buffer.is_empty() {
+            // What is left of the room for a large frame would keep all of it.
+            self.buffer = BytesMut::new();
+        }
+        Ok(frame.slice(LENGTH_BYTES..))
+    }
+
+    /// Reads until `wanted` bytes are there, in pieces of `least` or of what has already arrived. False if the peer
     /// is done instead, between two frames.
-    async fn fill(&mut self, wanted: usize) -> Result<bool, End> {
+    async fn fill(&mut self, wanted: usize, least: usize) -> Result<bool, End> {
         while self.buffer.len() < wanted {
             let missing = wanted - self.buffer.len();
-            self.buffer.reserve(missing.clamp(READ_BYTES, self.buffer.len().max(READ_BYTES)));
+            self.buffer.reserve(missing.clamp(READ_BYTES, self.buffer.len().max(least)));
             if self.reader.read_buf(&mut self.buffer).await? == 0 {
                 return if self.buffer.is_empty() { Ok(false) } else { Err(End::Cut { missing }) };
             }

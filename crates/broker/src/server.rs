@@ -32,8 +32,9 @@ const PIPE_BYTES: usize = 64 << 10;
 /// How long accepting pauses when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A running broker. It stops when it is dropped, as if its process had been killed; [`Broker::shutdown`] stops it
-/// cleanly, which makes the next start quick.
+/// A running broker. It stops when it is dropped, as if its process had been killed, and its folder is free a moment
+/// later, when its tasks have noticed. [`Broker::shutdown`] stops it cleanly, which makes the next start quick, and
+/// the folder is free when it returns.
 pub struct Broker {
     addresses: Vec<SocketAddr>,
     advertise: Option<Advertised>,
