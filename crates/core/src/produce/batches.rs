@@ -585,13 +585,17 @@ mod tests {
     #[test]
     fn while_its_partition_has_no_slot_a_batch_goes_on_filling() {
         let mut producer = lingering(Duration::ZERO);
-        for ticket in 1..=5 {
+        for ticket in 1..=6 {
             assert_eq!(producer.push(0, 10), Ok((ticket, 0)));
-            assert_eq!(producer.sends(NOW).len(), 1);
+            let sent = producer.sends(NOW);
+            assert_eq!(sent.len(), 1);
+            if ticket == 1 {
+                producer.answered(sent[0].0, ErrorCode::None);
+            }
         }
-        assert_eq!(producer.push(0, 10), Ok((6, 0)));
+        assert_eq!(producer.push(0, 10), Ok((7, 0)));
         assert_eq!(producer.sends(NOW).len(), 0);
-        assert_eq!(producer.push(0, 10), Ok((6, 1)));
+        assert_eq!(producer.push(0, 10), Ok((7, 1)));
     }
 
     #[test]
@@ -602,6 +606,7 @@ mod tests {
         }
         let sent = producer.sends(NOW);
         assert_eq!(sent.iter().map(|it| it.1).collect::<Vec<_>>(), [0, 1]);
+        sent.iter().for_each(|it| producer.answered(it.0, ErrorCode::None));
         assert_eq!(producer.sends(NOW).len(), 2);
     }
 

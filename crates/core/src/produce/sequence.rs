@@ -65,6 +65,9 @@ enum State {
 struct Numbering {
     producer: Identity,
     next: Number,
+    /// A batch was written under it. Before that one goes out at a time: Kafka takes any number from a producer that
+    /// it does not know, so a second batch could overtake a first that is refused for the moment.
+    proven: bool,
 }
 
 /// The numbers have to start again, as soon as nothing is in flight.
@@ -157,7 +160,7 @@ impl<P> Sequence<P> {
 
     /// Whether a further batch could be sent at once: while not, it is better left open.
     pub(super) fn has_room(&self) -> bool {
-        self.batches.len() < IN_FLIGHT_MAX && self.renewal.is_none()
+        self.batches.len() < self.window() && self.renewal.is_none()
     }
 
     /// Whether there is a batch that may go out now.
@@ -294,8 +297,13 @@ impl<P> Sequence<P> {
     /// The next batch in order that is to be sent. It is never passed over: what is behind it waits too.
     fn next(&self) -> Option<usize> {
         let waits = |it: &Batch<P>| matches!(it.state, State::Ready(_) | State::Behind);
-        let next = self.batches.iter().take(IN_FLIGHT_MAX).position(waits);
+        let next = self.batches.iter().take(self.window()).position(waits);
         next.filter(|_| self.renewal.is_none())
+    }
+
+    /// How many batches may be unanswered.
+    fn window(&self) -> usize {
+        if self.numbering.as_ref().is_some_and(|it| it.proven) { IN_FLIGHT_MAX } else { 1 }
     }
 
     /// The next batch, if it may go out now.
@@ -316,7 +324,7 @@ impl<P> Sequence<P> {
         }
         if self.numbering.is_none() {
             let producer = identity.filter(|it| Some(it.id) != self.retired)?;
-            self.numbering = Some(Numbering { producer, next: Number::default() });
+            self.numbering = Some(Numbering { producer, next: Number::default(), proven: false });
         }
         let numbering = self.numbering.as_mut()?;
         let numbered = Numbered { producer: numbering.producer, first: numbering.next, count };
@@ -327,6 +335,9 @@ impl<P> Sequence<P> {
     fn written(&mut self, index: usize, answer: Option<Answer>) {
         let batch = &mut self.batches[index];
         batch.state = State::Written;
+        if let Some(numbering) = &mut self.numbering {
+            numbering.proven |= batch.numbered.is_some_and(|it| it.producer == numbering.producer);
+        }
         let known = |field: i64| (field >= 0).then_some(field);
         let written = Written {
             base_offset: answer.and_then(|it| known(it.base_offset)),
@@ -396,7 +407,7 @@ impl Numbering {
         match epoch.checked_add(1) {
             // The last epoch is left alone: brokers keep it for themselves.
             Some(epoch) if epoch < i16::MAX && renewal == Renewal::InNewEpoch => {
-                Some(Self { producer: Identity { id, epoch }, next: Number::default() })
+                Some(Self { producer: Identity { id, epoch }, next: Number::default(), proven: false })
             }
             _ => {
                 *retired = Some(id);
@@ -425,7 +436,15 @@ mod tests {
         rng: Rng,
     }
 
+    /// A producer that the broker knows.
     fn talk(batches: &str) -> Talk {
+        let mut talk = stranger(batches);
+        let numbering = Numbering { producer: ME, next: Number::default(), proven: true };
+        talk.sequence.numbering = Some(numbering);
+        talk
+    }
+
+    fn stranger(batches: &str) -> Talk {
         let mut talk = Talk { sequence: Sequence::default(), now: NOW, rng: Rng::new(1) };
         batches.chars().for_each(|it| talk.sequence.push(it, 10, DEADLINE));
         talk
@@ -478,9 +497,20 @@ mod tests {
 
     #[test]
     fn without_an_identity_nothing_goes_out() {
-        let mut talk = talk("a");
+        let mut talk = stranger("a");
         assert!(matches!(talk.sequence.poll(NOW, None), Todo::Identify));
         assert_eq!(talk.sends(), [('a', 0, 0)]);
+    }
+
+    #[test]
+    fn the_first_batch_goes_alone_until_it_is_written() {
+        let mut talk = stranger("abc");
+        assert_eq!(talk.sends(), [('a', 0, 0)]);
+        talk.answered(0, ErrorCode::UnknownTopicOrPartition);
+        talk.later();
+        assert_eq!(talk.sends(), [('a', 0, 0)], "none overtakes it where nobody knows the producer");
+        talk.answered(0, WRITTEN);
+        assert_eq!(talk.sends(), [('b', 0, 10), ('c', 0, 20)]);
     }
 
     #[test]
@@ -524,8 +554,10 @@ mod tests {
         talk.answered(1, GAP);
         talk.answered(2, GAP);
         talk.later();
-        assert_eq!(talk.sends(), [('a', 1, 0), ('b', 1, 10), ('c', 1, 20)]);
-        assert_eq!(talk.finished(), []);
+        assert_eq!(talk.sends(), [('a', 1, 0)]);
+        talk.answered(0, WRITTEN);
+        assert_eq!(talk.sends(), [('b', 1, 10), ('c', 1, 20)]);
+        assert_eq!(talk.finished(), [('a', None)]);
     }
 
     #[test]
@@ -594,7 +626,11 @@ mod tests {
 
     #[test]
     fn behind_the_last_epoch_there_is_another_identity() {
-        let last = Numbering { producer: Identity { id: 7, epoch: i16::MAX - 1 }, next: Number::default() };
+        let last = Numbering {
+            producer: Identity { id: 7, epoch: i16::MAX - 1 },
+            next: Number::default(),
+            proven: true,
+        };
         let mut retired = None;
         assert!(last.renewed(Renewal::InNewEpoch, &mut retired).is_none());
         assert_eq!(retired, Some(7));
