@@ -1,6 +1,6 @@
 //! Offsets: of logs, and those that groups have committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vltava_core::{TopicPartition, cluster::Target};
 use vltava_wire::{
@@ -45,6 +45,11 @@ impl Admin {
         }
         let (context, cluster) = (&self.client.context, &self.client.cluster);
         let deadline = context.now() + context.connection.call_timeout;
+        // Whoever asks first knows no leaders yet.
+        let topics: BTreeSet<_> = sought.keys().map(|partition| partition.topic.clone()).collect();
+        for topic in &topics {
+            cluster.topic(topic, false, deadline).await?;
+        }
         let mut found = cluster.offsets(cluster.pool(), sought, deadline).await?;
         found.append(&mut exact);
         Ok(found)
