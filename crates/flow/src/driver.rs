@@ -128,7 +128,8 @@ impl<H: Handler> Driver<H> {
             error: None,
         };
         let workers = flow.workers as usize;
-        let shards = runtime::Handle::current().metrics().num_workers().clamp(1, workers);
+        let threads = || runtime::Handle::current().metrics().num_workers();
+        let shards = flow.shards.map_or_else(threads, |it| it as usize).clamp(1, workers);
         let pool = Pool::new(workers, shards);
         for number in 0..shards {
             driver.spawn(&client, flow, Workers::new(pool.clone(), number), shards, reporting.clone());

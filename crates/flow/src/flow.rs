@@ -32,6 +32,7 @@ pub struct Flow {
     pub(crate) dial: Option<Way>,
     pub(crate) group: Option<String>,
     pub(crate) workers: u32,
+    pub(crate) shards: Option<u32>,
     pub(crate) order: Order,
     pub(crate) prefetch: Prefetch,
     pub(crate) commit: Commit,
@@ -108,6 +109,7 @@ impl Flow {
             dial: None,
             group: None,
             workers: WORKERS,
+            shards: None,
             order: Order::Key,
             prefetch: Prefetch::default(),
             commit: Commit::default(),
@@ -144,6 +146,13 @@ impl Flow {
     /// How many records are worked on at once, at most: 10.
     pub fn workers(mut self, workers: u32) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Among how many tasks the partitions are shared out: one for each thread of the runtime. There are never more
+    /// than workers.
+    pub fn shards(mut self, shards: u32) -> Self {
+        self.shards = Some(shards);
         self
     }
 
@@ -212,6 +221,7 @@ impl Flow {
             Self { group: Some(group), .. } if group.is_empty() => "the group's name is empty",
             Self { workers: 0, .. } => "a flow needs a worker",
             Self { workers, .. } if *workers > WORKERS_MAX => "there are too many workers",
+            Self { shards: Some(0), .. } => "a flow needs a shard",
             Self { prefetch: Prefetch { records: 0, .. }, .. } => "a prefetch of no records lets nothing in",
             Self { commit, .. } if commit.min_count == 0 => "a commit counts at least one record",
             Self { commit, .. } if commit.interval.is_zero() => "a commit's interval is nothing",

@@ -1,7 +1,6 @@
 //! What the bytes of a value are, and back to bytes.
 
 use jaq_json::Val;
-use serde::de::IgnoredAny;
 
 use super::json;
 use crate::{Failure, output::Format};
@@ -22,13 +21,8 @@ impl Decode {
     /// Refuses what is not what it should be.
     pub(super) fn check(self, bytes: &[u8]) -> Result<(), Failure> {
         match self {
-            Self::Json => {
-                let text = text(bytes)?;
-                // The recursion limit in here also keeps deep nesting away from parsers that have none.
-                let checked = serde_json::from_str::<IgnoredAny>(text);
-                checked.map_err(|error| Failure::new(format!("the value is no JSON: {error}")))?;
-                Ok(())
-            }
+            Self::Json => json::check(text(bytes)?)
+                .map_err(|fault| Failure::new(format!("the value is no JSON: {fault}"))),
             Self::Text => text(bytes).map(drop),
             Self::Bytes => Ok(()),
         }

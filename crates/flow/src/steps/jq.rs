@@ -9,11 +9,11 @@ use std::fmt;
 use jaq_core::{
     Compiler, Ctx, Vars, compile, data,
     load::{self, Arena, File, Loader, lex},
-    unwrap_valr,
+    native, unwrap_valr,
 };
 use jaq_json::{Map, Val};
 
-use super::Step;
+use super::{Step, json};
 use crate::{Failure, Record};
 
 type Data = data::JustLut<Val>;
@@ -26,6 +26,8 @@ const LEFT_OUT: &[&str] = &[
     "debug",
     "debug_empty",
     "env",
+    // Replaced by ours.
+    "fromjson",
     "halt",
     "halt_error",
     "localtime",
@@ -59,12 +61,12 @@ impl Program {
         let inside = |name: &str| !LEFT_OUT.contains(&name);
         let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+        let funs = funs.filter(|it| inside(it.0)).chain([from_json()]);
         let arena = Arena::default();
         let loader = Loader::new(defs.filter(|it| inside(it.name)));
         let modules =
             loader.load(&arena, File { code, path: () }).map_err(|errors| unloadable(code, errors))?;
-        let compiler =
-            Compiler::default().with_funs(funs.filter(|it| inside(it.0))).with_global_vars(GLOBALS);
+        let compiler = Compiler::default().with_funs(funs).with_global_vars(GLOBALS);
         let filter = compiler.compile(modules).map_err(undefined)?;
         Ok(Self { filter, code: code.to_owned() })
     }
@@ -113,6 +115,21 @@ impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "jq `{}`", self.code)
     }
+}
+
+/// `fromjson`, which takes one document, and none that nests too deep for the stack.
+fn from_json() -> native::Fun<Data> {
+    native::run(("fromjson", native::v(0), |(_, input)| native::bome(parse(&input))))
+}
+
+fn parse(input: &Val) -> Result<Val, jaq_json::Error> {
+    let (Val::TStr(bytes) | Val::BStr(bytes)) = input else {
+        return Err(jaq_core::Error::str(format_args!("{input} is no string to read JSON from")));
+    };
+    let refused = |fault: &dyn fmt::Display| jaq_core::Error::str(format_args!("no JSON: {fault}"));
+    let text = std::str::from_utf8(bytes).map_err(|error| refused(&error))?;
+    json::check(text).map_err(|fault| refused(&fault))?;
+    jaq_json::read::parse_single(text.as_bytes()).map_err(|error| refused(&error))
 }
 
 /// The values of the variables that a record brings.

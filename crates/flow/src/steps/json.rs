@@ -1,21 +1,64 @@
 //! jq's values as strict JSON: jq knows a few more values than JSON does.
 
 use jaq_json::{Num, Val};
+use serde::de::IgnoredAny;
 
 use crate::Failure;
+
+/// What holds JSON goes down by recursion, here and in jq; so many levels every stack has room for.
+pub(super) const DEPTH_MAX: usize = 128;
+
+/// Refuses what is no strict JSON, and what nests deeper than is safe to read.
+pub(super) fn check(text: &str) -> Result<(), String> {
+    if depth(text) > DEPTH_MAX {
+        return Err(format!("it is more than {DEPTH_MAX} levels deep"));
+    }
+    serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// How deep brackets nest, those in strings left out.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => skip_string(&mut bytes),
+            _ => (),
+        }
+    }
+    deepest
+}
+
+fn skip_string(bytes: &mut std::str::Bytes<'_>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => drop(bytes.next()),
+            _ => (),
+        }
+    }
+}
 
 /// Writes a value on one line. Numbers that are none become null, as in jq.
 ///
 /// # Errors
-/// If it holds bytes that are no text, or an object's key that is no string.
+/// If it holds bytes that are no text, an object's key that is no string, or too many levels.
 pub(super) fn write(value: &Val) -> Result<Vec<u8>, Failure> {
     let mut out = Vec::new();
-    append(value, &mut out)?;
+    append(value, DEPTH_MAX, &mut out)?;
     Ok(out)
 }
 
-fn append(value: &Val, out: &mut Vec<u8>) -> Result<(), Failure> {
+fn append(value: &Val, levels: usize, out: &mut Vec<u8>) -> Result<(), Failure> {
     match value {
+        Val::Arr(_) | Val::Obj(_) if levels == 0 => {
+            return Err(Failure::new(format!("a result is more than {DEPTH_MAX} levels deep")));
+        }
         Val::Null => out.extend_from_slice(b"null"),
         Val::Bool(it) => out.extend_from_slice(if *it { b"true" } else { b"false" }),
         Val::Num(it) => number(it, out),
@@ -27,7 +70,7 @@ fn append(value: &Val, out: &mut Vec<u8>) -> Result<(), Failure> {
                 if index > 0 {
                     out.push(b',');
                 }
-                append(item, out)?;
+                append(item, levels - 1, out)?;
             }
             out.push(b']');
         }
@@ -44,7 +87,7 @@ fn append(value: &Val, out: &mut Vec<u8>) -> Result<(), Failure> {
                 };
                 string(key, out);
                 out.push(b':');
-                append(item, out)?;
+                append(item, levels - 1, out)?;
             }
             out.push(b'}');
         }
@@ -54,8 +97,7 @@ fn append(value: &Val, out: &mut Vec<u8>) -> Result<(), Failure> {
 
 fn number(number: &Num, out: &mut Vec<u8>) {
     let text = number.to_string();
-    let strict =
-        matches!(number, Num::Int(_)) || serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+    let strict = matches!(number, Num::Int(_)) || serde_json::from_str::<IgnoredAny>(&text).is_ok();
     out.extend_from_slice(if strict { text.as_bytes() } else { b"null" });
 }
 

@@ -5,6 +5,8 @@
 mod decode;
 mod jq;
 mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     Failure, Record,
