@@ -278,3 +278,42 @@ async fn what_a_killed_process_left_unsynced_is_synced_before_anything_is_built_
         assert_eq!(last.as_deref(), Some("acknowledged"), "seed {seed}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn in_the_loose_sync_modes_a_loss_of_power_leaves_a_prefix_and_is_never_taken_for_damage() {
+    for sync in [crate::Sync::Os, crate::Sync::Interval(Duration::from_millis(3))] {
+        for seed in 0..60 {
+            let options = Options { sync, ..small() };
+            let mut chance = Rng::new(seed);
+            let mut disk = traced(seed);
+            let mut sent: Vec<String> = Vec::new();
+            let mut at = None;
+            for life in 0..4 {
+                let because = format!("{sync:?}, seed {seed}, life {life}");
+                let broker = Broker::open(disk.clone(), options.clone()).await;
+                let broker = broker.unwrap_or_else(|error| panic!("{because}: {error}"));
+                let topic = broker.log.topic("orders");
+                let partition = match topic {
+                    Some(topic) => PartitionId { topic: topic.id, partition: 0 },
+                    None => broker.topic("orders", 1).await,
+                };
+                if at.replace(partition) != Some(partition) {
+                    sent.clear();
+                }
+                let values = broker.values(partition);
+                assert!(sent.starts_with(&values), "{because}: {} of {}", values.len(), sent.len());
+                sent = values;
+                for _ in 0..chance.below(40) {
+                    let value = format!("{}-{life}-{:2$}", sent.len(), "", chance.below(300) as usize);
+                    broker.append(partition, &batch(&[&value])).await;
+                    sent.push(value);
+                    if chance.chance(20) {
+                        pass(Duration::from_millis(1)).await;
+                    }
+                }
+                broker.kill().await;
+                disk = disk.after_power_loss(&mut chance);
+            }
+        }
+    }
+}
