@@ -51,6 +51,19 @@ async fn every_version_and_every_compression_comes_back_as_it_was_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_large_batch_arrives_in_pieces_and_comes_back_whole() {
+    let broker = broker().await;
+    let mut caller = Caller::of(&broker);
+    let value: String = (0..100_000).map(|number| format!("{number:07},")).collect();
+    for offset in 0..3 {
+        let response = caller.call(9, produce(-1, plain(&[&value]))).await;
+        assert_eq!(outcome(&response), (ErrorCode::None, offset));
+        let response = caller.call(12, fetch(offset, 0)).await;
+        assert_eq!(records(fetched(&response)), [(offset, value.clone())]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn from_version_13_on_a_topic_goes_by_its_id() {
     let broker = broker().await;
     let mut caller = Caller::of(&broker);

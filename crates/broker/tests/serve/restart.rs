@@ -1,13 +1,14 @@
 //! What is still there after a stop.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use vltava_broker::{Broker, Builder, ErrorKind, disk::Memory};
+use vltava_broker::{Broker, Builder, ErrorKind, Sync, disk::Memory};
 use vltava_core::Rng;
 use vltava_wire::{
-    Compression,
+    Compression, ErrorCode,
     messages::{
-        InitProducerIdRequest, MetadataRequest, OffsetFetchRequest, OffsetFetchRequestTopic, ProduceRequest,
+        HeartbeatRequest, InitProducerIdRequest, JoinGroupRequest, JoinGroupRequestProtocol, MetadataRequest,
+        OffsetFetchRequest, OffsetFetchRequestTopic, ProduceRequest,
     },
     record::Stamp,
 };
@@ -102,6 +103,50 @@ async fn a_folder_keeps_everything_and_has_one_broker_at_a_time() {
     let broker = in_folder(folder.path()).start().await.unwrap();
     check(&before, &remembered(&broker, producer_id).await);
     broker.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_rarely_it_syncs_a_clean_stop_keeps_everything() {
+    for sync in [Sync::Os, Sync::Interval(Duration::from_secs(1))] {
+        let disk = Memory::unreliable();
+        let on =
+            |disk: &Memory| Broker::in_memory().disk(Arc::new(disk.clone())).sync(sync).topic("orders", 3);
+        let broker = on(&disk).start().await.unwrap();
+        let producer_id = fill(&broker).await;
+        let before = remembered(&broker, producer_id).await;
+        broker.shutdown().await.unwrap();
+        let broker = on(&disk.after_power_loss(&mut Rng::new(5))).start().await.unwrap();
+        check(&before, &remembered(&broker, producer_id).await);
+    }
+    let never = Broker::in_memory().sync(Sync::Interval(Duration::ZERO)).start().await;
+    assert_eq!(never.expect_err("no time is no interval").kind(), ErrorKind::Config);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_is_unknown_to_a_broker_that_was_restarted() {
+    let disk = Memory::new();
+    let on = |disk: &Memory| Broker::in_memory().disk(Arc::new(disk.clone()));
+    let broker = on(&disk).start().await.unwrap();
+    let join = JoinGroupRequest {
+        group_id: text("audit"),
+        session_timeout_ms: 10_000,
+        protocol_type: text("consumer"),
+        protocols: vec![JoinGroupRequestProtocol { name: text("range"), ..Default::default() }],
+        ..Default::default()
+    };
+    let joined = Caller::of(&broker).call(3, join).await;
+    assert_eq!(joined.error_code, 0);
+    broker.shutdown().await.unwrap();
+
+    let broker = on(&disk).start().await.unwrap();
+    let beat = HeartbeatRequest {
+        group_id: text("audit"),
+        generation_id: joined.generation_id,
+        member_id: joined.member_id,
+        ..Default::default()
+    };
+    let told = Caller::of(&broker).call(4, beat).await;
+    assert_eq!(ErrorCode::from(told.error_code), ErrorCode::UnknownMemberId);
 }
 
 #[tokio::test(start_paused = true)]
