@@ -29,7 +29,7 @@ async fn records_come_back_as_they_were_in_every_compression() {
         let tombstone = ProducerRecord::to(topic.as_str()).key("k");
         let bare = ProducerRecord::to(topic.as_str()).partition(0);
         for record in [full, tombstone, bare] {
-            let _ = send(&producer, record).await;
+            drop(send(&producer, record).await);
         }
         producer.shutdown(Duration::from_secs(10)).await.expect("everything is delivered");
         let mut seen = read_all(&client, &topic).await;
@@ -60,6 +60,7 @@ async fn survive_cuts(seed: u64) {
     const RECORDS: usize = 300;
     let world = World::new(&[("orders", 3)]).await;
     let client = world.impatient().await;
+    world.pipes.break_all();
     world.pipes.break_after(Some((seed, 6_000)));
     let producer = Producer::builder(&client).batch_bytes(400).build().expect("a producer");
     let mut deliveries = Vec::new();
@@ -107,7 +108,7 @@ async fn everything_is_read_once_and_in_order_while_connections_break() {
     let client = world.impatient().await;
     let producer = Producer::builder(&client).batch_bytes(300).build().expect("a producer");
     for n in 0..500_i32 {
-        let _ = send(&producer, ProducerRecord::to("orders").partition(n % 3).value(n.to_string())).await;
+        drop(send(&producer, ProducerRecord::to("orders").partition(n % 3).value(n.to_string())).await);
     }
     producer.flush().await;
     for seed in 0..10 {
@@ -180,7 +181,7 @@ async fn a_new_record_wakes_whoever_waits() {
     let mut consumer = client.consumer().assign([(orders, Offset::Earliest)]).await.expect("an assignment");
     let early = tokio::time::timeout(Duration::from_secs(60), consumer.next()).await;
     assert!(early.is_err(), "there is nothing to read yet");
-    let _ = send(&client.producer(), ProducerRecord::to("orders").value("late")).await;
+    drop(send(&client.producer(), ProducerRecord::to("orders").value("late")).await);
     let batch = consumer.next().await.expect("no error").expect("not the end");
     assert_eq!((batch.len(), batch.next_offset(), batch.high_watermark()), (1, 1, 1));
     let owned: Vec<_> = batch.records().collect();

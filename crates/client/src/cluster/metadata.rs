@@ -85,7 +85,7 @@ impl Inner {
     /// all that are known may have been replaced.
     fn anybody(&self) -> Broker {
         let unanswered = self.lock().unanswered;
-        let known = self.route(&Target::Any).ok().filter(|_| unanswered % 2 == 0);
+        let known = self.route(&Target::Any).ok().filter(|_| unanswered.is_multiple_of(2));
         known.and_then(|node| self.broker(node)).unwrap_or_else(|| {
             let turn = match self.lock().view.brokers().len() {
                 0 => unanswered,

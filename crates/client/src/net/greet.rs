@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use vltava_core::session::{Handshake, HandshakeError, Versions};
-use vltava_wire::{ErrorCode, frame};
+use vltava_wire::frame;
 
 use super::{
     Stream, Unresolved,
@@ -81,7 +81,7 @@ fn hung_up(error: io::Error) -> Error {
 fn refused(error: HandshakeError) -> Error {
     let kind = match error {
         HandshakeError::Unreadable(_) => ErrorKind::Malformed,
-        HandshakeError::Refused(code) => ErrorKind::Refused(ErrorCode::from(code)),
+        HandshakeError::Refused(code) => ErrorKind::Refused(code),
         HandshakeError::NoVersion => ErrorKind::Unsupported,
     };
     Error::new(kind).what(error.to_string()).because(error)

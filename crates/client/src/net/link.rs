@@ -102,7 +102,10 @@ impl Link {
         patience: Duration,
     ) -> Result<Answer<R>> {
         let version = self.version(R::API)?;
-        let request = build(version);
+        Ok(self.send_in(version, build(version), patience))
+    }
+
+    fn send_in<R: Request>(&self, version: i16, request: R, patience: Duration) -> Answer<R> {
         let client_id = self.context.clone();
         let encode = Box::new(move |correlation_id| {
             let client_id = client_id.connection.client_id.as_str();
@@ -113,7 +116,18 @@ impl Link {
         // A link that broke drops the order, and with it the sender: the answer says so.
         let _ = self.orders.send(Order { api: R::API, version, patience, encode, reply });
         let (broker, context) = (self.broker.clone(), self.context.clone());
-        Ok(Answer { reply: answered, version, broker, context, request: PhantomData })
+        Answer { reply: answered, version, broker, context, request: PhantomData }
+    }
+
+    /// As [`send`](Self::send), in no higher version than this.
+    pub(crate) fn send_at_most<R: Request>(
+        &self,
+        version_max: i16,
+        build: impl FnOnce(i16) -> R,
+        patience: Duration,
+    ) -> Result<Answer<R>> {
+        let version = self.version(R::API)?.min(version_max);
+        Ok(self.send_in(version, build(version), patience))
     }
 
     /// Sends a request and waits for its answer.
@@ -130,7 +144,7 @@ impl Link {
 fn ceiling(api: Api) -> i16 {
     match api {
         Api::OffsetCommit | Api::OffsetFetch => 9,
-        Api::Produce | Api::Fetch => 12,
+        Api::Produce => 12,
         _ => i16::MAX,
     }
 }
