@@ -33,7 +33,9 @@ impl Limits {
     pub const RATIO_FROM: usize = 8 << 20;
 
     fn of(self, packed_bytes: usize) -> usize {
-        self.bytes_max.min(packed_bytes.saturating_mul(self.ratio_max).max(Self::RATIO_FROM))
+        let by_ratio = packed_bytes.saturating_mul(self.ratio_max).max(Self::RATIO_FROM);
+        // A record knows its place in 32 bits, and no batch that is not packed is longer.
+        self.bytes_max.min(by_ratio).min(i32::MAX as usize)
     }
 }
 
