@@ -16,12 +16,11 @@ async fn topics_groups_and_offsets_are_as_another_client_left_them() {
     let cluster = Cluster::up(3);
     let client = Client::connect(&cluster.brokers).await.expect("the cluster answers");
     let admin = client.admin();
-    assert_eq!(admin.brokers().await.expect("the cluster answers").len(), 3);
-
     let topic = || NewTopic::new("orders").partitions(4).replication_factor(3);
     admin.create_topic(topic()).await.expect("the topic is new");
     let refused = admin.create_topic(topic()).await.expect_err("the topic is there");
     assert_eq!(refused.code(), Some(ErrorCode::TopicAlreadyExists));
+    assert_eq!(admin.brokers().await.expect("the cluster answers").len(), 3);
     let described = admin.topic("orders").await.expect("the topic is there");
     assert_eq!(described.partitions.len(), 4);
     assert!(described.partitions.iter().all(|partition| partition.replicas.len() == 3));

@@ -40,6 +40,11 @@ impl Drop for Cluster {
     }
 }
 
+/// Has Kafka's own client do all it can with a broker; it fails if anything is amiss.
+pub(crate) fn stranger(broker: &str) {
+    run(&["stranger", broker]);
+}
+
 /// Runs the script. Its errors go to the test's, where they are read; the nodes keep neither open.
 fn run(arguments: &[&str]) -> String {
     let output = Command::new(SCRIPT).args(arguments).stderr(std::process::Stdio::inherit()).output();
