@@ -13,7 +13,8 @@ use tokio::{
 use vltava_wire::{Api, Encoder};
 
 use crate::{
-    dispatch::{self, Peer, Refusal, Reply},
+    call::Peer,
+    dispatch::{self, Refusal, Reply},
     node::Node,
 };
 

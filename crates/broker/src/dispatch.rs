@@ -1,12 +1,16 @@
 //! Which request is answered by whom: one table.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use vltava_core::session::greeting;
 use vltava_wire::{Api, DecodeError, Decoder, EncodeError, Encoder, Request, Wire, frame};
 
-use crate::{api, node::Node};
+use crate::{
+    api,
+    call::{Answer, Call, Later, Peer},
+    node::Node,
+};
 
 /// What decoding a request may allocate whatever its size, in bytes.
 const DECODE_BYTES: usize = 64 << 10;
@@ -17,45 +21,6 @@ const DECODE_FACTOR: usize = 32;
 
 /// No request is decoded into more memory than this.
 const DECODE_BYTES_MAX: usize = 64 << 20;
-
-/// Who is at the other end of a connection, and by which address it came in.
-#[derive(Debug, Clone)]
-pub(crate) struct Peer {
-    /// Its address, as DescribeGroups shows it.
-    pub(crate) host: String,
-    /// What it is told to connect to.
-    pub(crate) advertised: Advertised,
-}
-
-/// An address that clients are told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Advertised {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-}
-
-/// What a request comes with.
-pub(crate) struct Call<'a> {
-    pub(crate) node: &'a Arc<Node>,
-    pub(crate) peer: &'a Peer,
-    pub(crate) version: i16,
-    pub(crate) client_id: Option<String>,
-}
-
-/// A future that outlives the call it came from.
-pub(crate) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// How a request is answered. Its effects have happened, in the order the requests came in.
-pub(crate) enum Answer<T> {
-    /// At once.
-    Now(T),
-    /// When what the response promises is settled, or what it waits for has come.
-    Later(Later<T>),
-    /// Not at all: the request asked for no response.
-    Silence,
-    /// By closing the connection, which is all that a request without a response can be told.
-    Close(&'static str),
-}
 
 /// A response on its way.
 pub(crate) enum Reply {

@@ -4,6 +4,7 @@
 //! name. Everything it acknowledges is in its journal first.
 
 mod api;
+mod call;
 mod clock;
 mod config;
 mod connection;

@@ -20,8 +20,9 @@ use vltava_core::Rng;
 use vltava_wire::ErrorCode;
 
 use crate::{
-    Builder, Error, ErrorKind, Result, Sync, connection,
-    dispatch::{Advertised, Peer},
+    Builder, Error, ErrorKind, Result, Sync,
+    call::{Advertised, Peer},
+    connection,
     log::{Keeper, Log, Options},
     node::{NewTopic, Node},
 };

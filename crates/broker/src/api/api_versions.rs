@@ -6,7 +6,10 @@
 use vltava_core::session::greeting;
 use vltava_wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
-use crate::dispatch::{Answer, Call, SERVED};
+use crate::{
+    call::{Answer, Call},
+    dispatch::SERVED,
+};
 
 pub(crate) fn answer(call: Call<'_>, request: ApiVersionsRequest) -> Answer<ApiVersionsResponse> {
     Answer::Now(greeting::answer(SERVED, call.version, &request))

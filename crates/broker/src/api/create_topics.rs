@@ -15,8 +15,8 @@ use vltava_wire::{
 };
 
 use crate::{
+    call::{Answer, Call},
     denied::Denied,
-    dispatch::{Answer, Call},
     node::{NODE_ID, NewTopic},
     topic_rules,
 };

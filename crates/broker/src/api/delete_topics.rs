@@ -9,8 +9,8 @@ use vltava_wire::{
 };
 
 use crate::{
+    call::{Answer, Call},
     denied::Denied,
-    dispatch::{Answer, Call},
 };
 
 /// From this version on a topic is named by its name or its id.

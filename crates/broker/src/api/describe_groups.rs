@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use vltava_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup};
 
 use crate::{
-    dispatch::{Answer, Call},
+    call::{Answer, Call},
     node::Node,
 };
 

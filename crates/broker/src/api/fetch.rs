@@ -17,7 +17,7 @@ use vltava_wire::{
 };
 
 use crate::{
-    dispatch::{Answer, Call},
+    call::{Answer, Call},
     epoch,
     log::{Bounds, PartitionId, Refused},
     node::Node,

@@ -10,7 +10,7 @@ use vltava_wire::{
 };
 
 use crate::{
-    dispatch::{Answer, Call},
+    call::{Answer, Call},
     node::NODE_ID,
 };
 

@@ -2,7 +2,7 @@
 
 use vltava_wire::messages::{HeartbeatRequest, HeartbeatResponse};
 
-use crate::dispatch::{Answer, Call};
+use crate::call::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: HeartbeatRequest) -> Answer<HeartbeatResponse> {
     Answer::Now(call.node.coordinator.ask(|groups, now| groups.on_heartbeat(now, &request)))

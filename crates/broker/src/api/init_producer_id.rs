@@ -8,7 +8,7 @@ use vltava_wire::{
     messages::{InitProducerIdRequest, InitProducerIdResponse},
 };
 
-use crate::dispatch::{Answer, Call};
+use crate::call::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: InitProducerIdRequest) -> Answer<InitProducerIdResponse> {
     match request.transactional_id.as_deref() {

@@ -8,7 +8,7 @@ use vltava_wire::{
     messages::{JoinGroupRequest, JoinGroupResponse},
 };
 
-use crate::dispatch::{Answer, Call};
+use crate::call::{Answer, Call};
 
 /// From this version on there may be no protocol to name.
 const NULL_PROTOCOL_SINCE: i16 = 7;

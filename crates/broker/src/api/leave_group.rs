@@ -2,7 +2,7 @@
 
 use vltava_wire::messages::{LeaveGroupRequest, LeaveGroupResponse};
 
-use crate::dispatch::{Answer, Call};
+use crate::call::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: LeaveGroupRequest) -> Answer<LeaveGroupResponse> {
     Answer::Now(call.node.coordinator.ask(|groups, now| groups.on_leave(now, call.version, request)))

@@ -7,7 +7,7 @@ use vltava_wire::{
     messages::{ListGroupsRequest, ListGroupsResponse},
 };
 
-use crate::dispatch::{Answer, Call};
+use crate::call::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: ListGroupsRequest) -> Answer<ListGroupsResponse> {
     let node = call.node.clone();

@@ -16,7 +16,7 @@ use vltava_wire::{
 };
 
 use crate::{
-    dispatch::{Answer, Call},
+    call::{Answer, Call},
     epoch,
     ledger::topics::Topic,
     log::{Bounds, Found, PartitionId, Refused},

@@ -15,7 +15,7 @@ use vltava_wire::{
 };
 
 use crate::{
-    dispatch::{Advertised, Answer, Call},
+    call::{Advertised, Answer, Call},
     ledger::topics::Topic,
     node::NODE_ID,
     topic_rules,

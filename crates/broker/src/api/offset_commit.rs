@@ -14,7 +14,7 @@ use vltava_wire::{
 };
 
 use crate::{
-    dispatch::{Answer, Call},
+    call::{Answer, Call},
     ledger::{offsets::Commit, topics::Topic},
     node::Node,
 };

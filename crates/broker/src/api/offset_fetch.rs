@@ -18,7 +18,7 @@ use vltava_wire::{
 };
 
 use crate::{
-    dispatch::{Answer, Call},
+    call::{Answer, Call},
     ledger::offsets::Commit,
     log::Log,
 };

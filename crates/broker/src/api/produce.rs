@@ -16,8 +16,8 @@ use vltava_wire::{
 };
 
 use crate::{
+    call::{Answer, Call},
     denied::Denied,
-    dispatch::{Answer, Call},
     ledger::topics::Topic,
     log::{self, PartitionId, Position},
     node::Node,

@@ -7,7 +7,7 @@ use vltava_wire::{
     messages::{SyncGroupRequest, SyncGroupResponse},
 };
 
-use crate::dispatch::{Answer, Call};
+use crate::call::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: SyncGroupRequest) -> Answer<SyncGroupResponse> {
     let parked = call.node.coordinator.sync(request);
