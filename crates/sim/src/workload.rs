@@ -7,7 +7,9 @@ use std::{
 };
 
 use tokio::time::{sleep, timeout};
-use vltava_client::{Client, Error, Offset, ProducerRecord, RecordBatch, StartOffset, TopicPartition};
+use vltava_client::{
+    Client, Error, Offset, Producer, ProducerRecord, RecordBatch, StartOffset, TopicPartition,
+};
 use vltava_core::Rng;
 
 use crate::{
@@ -52,9 +54,16 @@ pub async fn troubled(world: &mut World, trouble: Trouble, times: u32) {
     }
 }
 
-/// Sends so many records, most of them with keys, and notes what became of each.
-pub async fn produce(client: Client, name: String, count: u32, mut rng: Rng, history: Arc<Mutex<History>>) {
-    let producer = client.producer();
+/// Sends so many records, most of them with keys, and notes what became of each. `patience` is how long a record may
+/// take until it is given up.
+pub async fn produce(
+    client: Client,
+    (name, count): (String, u32),
+    patience: Duration,
+    mut rng: Rng,
+    history: Arc<Mutex<History>>,
+) {
+    let producer = Producer::builder(&client).delivery_timeout(patience).build().expect("it can be so");
     let mut deliveries = Vec::new();
     for number in 0..count {
         sleep(Duration::from_micros(rng.below(20_000))).await;

@@ -13,6 +13,9 @@ const SEEDS: u64 = 40;
 const PARTITIONS: i32 = 4;
 const RECORDS: u32 = 100;
 
+/// Longer than any trouble.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// By then the sessions of dead members have ended, and whoever is left has read everything.
 const CATCH_UP: Duration = Duration::from_secs(120);
 
@@ -33,7 +36,8 @@ async fn play(seed: u64, trouble: Trouble) {
     let history = Shared::default();
     let client = world.client().await.expect("there is no trouble yet");
     let rng = Rng::new(world.rng.bits());
-    let producer = tokio::spawn(produce(client.clone(), "p".into(), RECORDS, rng, history.clone()));
+    let records = ("p".to_owned(), RECORDS);
+    let producer = tokio::spawn(produce(client.clone(), records, PATIENCE, rng, history.clone()));
     let watch = tokio::spawn(watch_commits(client, history.clone()));
     let mut members = vec![member(&mut world, &history).await];
     for _ in 0..6 {
