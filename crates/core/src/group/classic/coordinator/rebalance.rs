@@ -22,6 +22,9 @@ use crate::Moment;
 /// How long a group of absent static members rests at least, whatever rebalance timeout they asked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// No client offers so many; what every join costs grows with it.
+const PROTOCOLS_MAX: usize = 32;
+
 impl Group {
     /// Begins a rebalance, unless one is going on, and ends it if nobody is missing.
     pub(super) fn rebalance(&mut self, now: Moment) {
@@ -133,14 +136,16 @@ impl Group {
 
     /// Whether a member that supports this could take part.
     pub(super) fn check_protocols(&self, request: &JoinGroupRequest) -> Result<(), ErrorCode> {
-        if request.protocol_type.is_empty() || request.protocols.is_empty() {
+        let sane = 1..=PROTOCOLS_MAX;
+        if request.protocol_type.is_empty() || !sane.contains(&request.protocols.len()) {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
         if self.members.is_empty() {
             return Ok(());
         }
-        let common = self.common_protocols();
-        let shares = request.protocols.iter().any(|protocol| common.contains(&*protocol.name));
+        let is_common =
+            |protocol: &str| self.members.values().all(|member| names(member).any(|name| name == protocol));
+        let shares = request.protocols.iter().any(|protocol| is_common(&protocol.name));
         if request.protocol_type != self.protocol_type || !shares {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }

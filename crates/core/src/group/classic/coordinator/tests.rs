@@ -480,6 +480,8 @@ fn what_goes_beyond_the_limits_is_refused() {
         ErrorCode::InvalidGroupId,
     );
     check(&mut desk, subscribe("stranger"), ErrorCode::UnknownMemberId);
+    let many = supporting("", &["range"; 33]);
+    check(&mut desk, many, ErrorCode::InconsistentGroupProtocol);
     let mut fat = subscribe("");
     fat.protocols[0].metadata = Bytes::from(vec![0; 20_000]);
     check(&mut desk, fat, ErrorCode::None);

@@ -2,6 +2,8 @@
 //!
 //! A commit belongs to an assignment and ends with it: retired ones are refused here, whatever the coordinator
 //! would say. What is not certain to be stored is sent again; a later commit of the same partition carries it along.
+//! A broker may yet act on a request that was given up, after a later one: Kafka has no fence within a generation.
+//! Then the stored offset is behind until the next commit, and at worst records come twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
