@@ -1,6 +1,6 @@
 //! Bytes to Kafka messages and records, and back.
 //!
-//! Messages are plain structs with Kafka's own names, declared as tables ([`messages`]); each is written and read in
+//! Messages are plain structs with Kafka's own names, declared as tables ([`mod@messages`]); each is written and read in
 //! every version that Kafka 4.3 has of it. Nothing here does IO, waits or reads a clock, and nothing that a peer says
 //! about lengths, counts or sizes is believed: what decoding allocates is paid from a budget.
 //!
