@@ -255,3 +255,45 @@ impl std::error::Error for Error {
         self.0.source.as_deref().map(|source| source as _)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker(node: Option<i32>) -> Broker {
+        Broker { node, address: "10.0.0.5:9093".parse().expect("an address") }
+    }
+
+    #[test]
+    fn an_error_says_what_was_done_with_whom_and_what_happened() {
+        let advertised = Error::new(ErrorKind::Tcp).what("refused").with(&broker(Some(2))).doing("fetching");
+        assert_eq!(
+            advertised.to_string(),
+            "fetching: broker 2, which advertises 10.0.0.5:9093: tcp: refused"
+        );
+        let given = Error::new(ErrorKind::TimedOut).with(&broker(None));
+        assert_eq!(given.to_string(), "10.0.0.5:9093: no answer in time");
+        assert_eq!(given.phase(), Some(Phase::Api));
+    }
+
+    #[test]
+    fn the_first_to_say_what_was_done_knows_best() {
+        let error = Error::new(ErrorKind::Closed).doing("inner").doing("outer");
+        assert_eq!(error.to_string(), "inner: already shut down");
+    }
+
+    #[test]
+    fn what_can_be_tried_again_and_what_ends_everything() {
+        for (kind, retriable, fatal) in [
+            (ErrorKind::Disconnected, true, false),
+            (ErrorKind::Config, false, false),
+            (ErrorKind::Closed, false, true),
+            (ErrorKind::Refused(ErrorCode::NotLeaderOrFollower), true, false),
+            (ErrorKind::Refused(ErrorCode::ProducerFenced), false, true),
+            (ErrorKind::Refused(ErrorCode::MessageTooLarge), false, false),
+        ] {
+            let error = Error::new(kind);
+            assert_eq!((error.is_retriable(), error.is_fatal()), (retriable, fatal), "{kind:?}");
+        }
+    }
+}

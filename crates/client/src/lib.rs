@@ -14,6 +14,8 @@ mod context;
 mod entropy;
 mod error;
 mod metrics;
+#[cfg(test)]
+mod moved;
 mod net;
 mod news;
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub(crate) enum Reply {
 
 /// A request as the peer got it.
 pub(crate) struct Asked {
+    /// Where it was dialled.
+    pub(crate) address: Address,
     pub(crate) header: RequestHeader,
     body: Decoder,
 }
@@ -70,10 +72,10 @@ impl Peer {
         Context::new(Arc::new(SystemClock::new()), Arc::new(self.clone()), connection, 7)
     }
 
-    fn reply(&self, frame: Bytes) -> Reply {
+    fn reply(&self, address: Address, frame: Bytes) -> Reply {
         let mut body = Decoder::new(frame, Api::ApiVersions.version(0), 1 << 20);
         let header = frame::request_header(&mut body).expect("the client sends headers");
-        let mut asked = Asked { header, body };
+        let mut asked = Asked { address, header, body };
         if asked.api() == Api::ApiVersions {
             let version = asked.header.api_version;
             let answer = greeting::answer(Api::ALL, version, &asked.read::<ApiVersionsRequest>());
@@ -82,11 +84,11 @@ impl Peer {
         (self.0.lock().expect("no script panics"))(asked)
     }
 
-    async fn serve(self, mut stream: DuplexStream) -> io::Result<()> {
+    async fn serve(self, address: Address, mut stream: DuplexStream) -> io::Result<()> {
         loop {
             let mut frame = BytesMut::zeroed(stream.read_u32().await? as usize);
             stream.read_exact(&mut frame).await?;
-            match self.reply(frame.freeze()) {
+            match self.reply(address.clone(), frame.freeze()) {
                 Reply::Frame(frame) => stream.write_all(&frame).await?,
                 Reply::Silence => (),
                 Reply::Cut => return Ok(()),
@@ -96,9 +98,9 @@ impl Peer {
 }
 
 impl Dial for Peer {
-    fn dial(&self, _: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+    fn dial(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
         let (near, far) = tokio::io::duplex(1 << 16);
-        tokio::spawn(self.clone().serve(far));
+        tokio::spawn(self.clone().serve(address.clone(), far));
         Box::pin(async move { Ok(Box::new(near) as _) })
     }
 }

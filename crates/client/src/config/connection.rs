@@ -15,8 +15,6 @@ pub struct Connection {
     pub request_timeout: Duration,
     /// For a call of the control plane in all, retries included.
     pub call_timeout: Duration,
-    /// Metadata older than this is asked for again.
-    pub metadata_age_max: Duration,
     /// Between attempts of a call, and between attempts to reach a broker.
     pub backoff: Backoff,
     /// No answer may be larger: a length beyond it ends the connection.
@@ -30,7 +28,6 @@ impl Default for Connection {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             call_timeout: Duration::from_secs(60),
-            metadata_age_max: Duration::from_secs(300),
             backoff: Backoff::default(),
             answer_bytes_max: 256 << 20,
         }
