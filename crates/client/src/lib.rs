@@ -2,6 +2,25 @@
 //!
 //! [`Client::connect`] is the door. Everything runs on the caller's tokio runtime; time, chance and the network come
 //! in by `Clock`, a seed and [`Dial`], so that the same code runs on a paused clock over pipes.
+//!
+//! ```no_run
+//! use vltava_client::{Client, Offset, ProducerRecord, Result, TopicPartition};
+//!
+//! async fn there_and_back() -> Result<()> {
+//!     let client = Client::connect("localhost:9092").await?;
+//!     let order = ProducerRecord::to("orders").key("order-123").value("three apples");
+//!     let stored = client.producer().send(order).await?.await?;
+//!     println!("{stored}");
+//!     let orders = TopicPartition::new("orders", stored.partition);
+//!     let mut consumer = client.consumer().assign([(orders, Offset::Earliest)]).await?;
+//!     while let Some(batch) = consumer.next().await? {
+//!         for record in &batch {
+//!             println!("{}: {:?}", record.offset(), record.value());
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 mod admin;
 mod alarm;

@@ -75,7 +75,9 @@ async fn a_record_that_cannot_be_delivered_fails_in_time_and_the_producer_goes_o
     assert!(error.to_string().contains("orders-0"), "{error}");
     assert!(before.elapsed() >= timeout && before.elapsed() < timeout + Duration::from_secs(1));
     world.pipes.break_after(None);
-    producer.send(ProducerRecord::to("orders").value("2")).await.expect("room").await.expect("it goes on");
+    let delivery = producer.send(ProducerRecord::to("orders").value("2")).await.expect("room");
+    let soon = tokio::time::timeout(Duration::from_secs(3), delivery).await.expect("soon after it can");
+    soon.expect("it goes on");
     let seen = read_all(&client, "orders").await;
     let values: Vec<_> = seen.iter().filter_map(|it| it.value.as_deref()).collect();
     assert_eq!(values, ["0", "2"]);
