@@ -28,7 +28,7 @@ const PLAY_MAX: Duration = Duration::from_secs(1800);
 pub enum Trouble {
     /// Pipes are cut.
     Cuts,
-    /// Pipes are cut, and the broker is restarted or loses its power.
+    /// Pipes are cut, and the broker is restarted, is killed or loses its power.
     Everything,
 }
 
@@ -48,7 +48,9 @@ pub async fn troubled(world: &mut World, trouble: Trouble, times: u32) {
         let away = Duration::from_millis(world.rng.below(1_000));
         match (trouble, world.rng.below(6)) {
             (Trouble::Everything, 0) => world.restart(away).await,
-            (Trouble::Everything, 1 | 2) => world.lose_power(away).await,
+            (Trouble::Everything, 1) => world.lose_power(away).await,
+            // Its tasks end when they are polled next, and with them its hold on the disk.
+            (Trouble::Everything, 2) => world.kill(away + Duration::from_millis(5)).await,
             _ => world.network.cut_some(),
         }
     }

@@ -59,6 +59,14 @@ impl World {
         self.start(0).await;
     }
 
+    /// The broker's process is killed, and started again on a disk that has all that was written.
+    pub async fn kill(&mut self, away: Duration) {
+        self.network.detach();
+        self.broker = None;
+        tokio::time::sleep(away).await;
+        self.start(0).await;
+    }
+
     /// The broker is stopped cleanly and started again.
     pub async fn restart(&mut self, away: Duration) {
         if let Some(broker) = self.broker.take() {
