@@ -117,7 +117,7 @@ impl World {
     }
 
     fn take(&mut self) {
-        let Some(work) = self.schedule.next() else { return };
+        let Some(work) = self.schedule.take() else { return };
         let Record { partition, offset, key } = work.record;
         let it = self.assigned[partition].as_mut().expect("work belongs to an assignment");
         assert_eq!(it.place, work.ticket.place(), "seed {}", self.seed);

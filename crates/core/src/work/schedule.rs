@@ -164,7 +164,7 @@ impl<T: Keyed> Schedule<T> {
     }
 
     /// The next record to work on, if one may start.
-    pub fn next(&mut self) -> Option<Work<T>> {
+    pub fn take(&mut self) -> Option<Work<T>> {
         let (lane, entry) = self.lanes.claim()?;
         let Entry { record, place, sequence, bytes } = entry;
         let it = self.get_mut(place).expect("what waits belongs to an assignment");
@@ -285,7 +285,7 @@ mod tests {
             schedule.offer(place, offset, 1, None);
         }
         assert!(!schedule.has_room(place));
-        let work = schedule.next().unwrap();
+        let work = schedule.take().unwrap();
         assert!(!schedule.has_room(place), "what is at work still counts");
         schedule.done(work.ticket);
         assert!(schedule.has_room(place));
@@ -300,7 +300,7 @@ mod tests {
         assert!(schedule.has_room(other), "each partition may have one beyond the total");
         schedule.offer(other, 0, 1, None);
         assert!(!schedule.has_room(other));
-        let work = schedule.next().unwrap();
+        let work = schedule.take().unwrap();
         schedule.done(work.ticket);
         assert!(schedule.has_room(one) && schedule.has_room(other));
     }
@@ -310,11 +310,11 @@ mod tests {
         let mut schedule = schedule();
         let place = schedule.assign(0);
         schedule.offer(place, 0, 1, None);
-        let stuck = schedule.next().unwrap();
+        let stuck = schedule.take().unwrap();
         for offset in 1..5 {
             assert!(schedule.has_room(place));
             schedule.offer(place, offset, 1, None);
-            let work = schedule.next().unwrap();
+            let work = schedule.take().unwrap();
             schedule.done(work.ticket);
         }
         assert!(!schedule.has_room(place));
@@ -331,10 +331,10 @@ mod tests {
         for offset in 0..3 {
             schedule.offer(place, offset, 60, None);
         }
-        let work = schedule.next().unwrap();
+        let work = schedule.take().unwrap();
         schedule.close(place);
         assert!(!schedule.has_room(place));
-        assert!(schedule.next().is_none());
+        assert!(schedule.take().is_none());
         assert_eq!((schedule.running_of(place), schedule.held_bytes), (1, 60));
         schedule.done(work.ticket);
         assert_eq!(schedule.watermark(place), Some(1));
@@ -347,7 +347,7 @@ mod tests {
         let mut schedule = schedule();
         let before = schedule.assign(0);
         schedule.offer(before, 0, 10, Some("a"));
-        let late = schedule.next().unwrap();
+        let late = schedule.take().unwrap();
         schedule.release(before);
         let after = schedule.assign(0);
         assert_eq!(before.index(), after.index());
@@ -355,7 +355,7 @@ mod tests {
         schedule.done(late.ticket);
         assert_eq!(schedule.watermark(after), Some(0));
         assert_eq!(schedule.watermark(before), None);
-        let work = schedule.next().unwrap();
+        let work = schedule.take().unwrap();
         schedule.done(work.ticket);
         assert_eq!((schedule.watermark(after), schedule.held_bytes), (Some(1), 0));
     }
@@ -366,7 +366,7 @@ mod tests {
         let place = schedule.assign(0);
         schedule.offer(place, 0, 1, Some("a"));
         schedule.offer(place, 1, 1, Some("b"));
-        let (first, second) = (schedule.next().unwrap(), schedule.next().unwrap());
+        let (first, second) = (schedule.take().unwrap(), schedule.take().unwrap());
         schedule.cancelled(first.ticket);
         schedule.done(second.ticket);
         assert_eq!(schedule.watermark(place), Some(0));

@@ -46,7 +46,7 @@ impl Tracker {
         if !follows {
             self.runs.push_back(Run { sequence, offset });
         }
-        if sequence % WORD == 0 || self.done.is_empty() {
+        if sequence.is_multiple_of(WORD) || self.done.is_empty() {
             self.done.push_back(0);
         }
         self.next += 1;
