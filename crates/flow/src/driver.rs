@@ -81,7 +81,8 @@ struct Driver<H> {
     owners: BTreeMap<TopicPartition, usize>,
     revocations: BTreeMap<u64, Revoking>,
     revocations_made: u64,
-    was_assigned: bool,
+    /// Between a revocation and the next assignment it is not known what there is to do.
+    is_assigned: bool,
     until_caught_up: bool,
     drain: Duration,
     /// When it has to be over, once the flow is stopping.
@@ -120,7 +121,7 @@ impl<H: Handler> Driver<H> {
             owners: BTreeMap::new(),
             revocations: BTreeMap::new(),
             revocations_made: 0,
-            was_assigned: false,
+            is_assigned: false,
             until_caught_up: flow.until_caught_up,
             drain: flow.drain,
             deadline: None,
@@ -239,6 +240,7 @@ impl<H: Handler> Driver<H> {
             Event::Assigned(streams) => self.assign(streams).await,
             Event::Revoked(revocation) => self.revoke(revocation).await,
             Event::Lost(partitions) => {
+                self.is_assigned = false;
                 info!(partitions = list(&partitions), "lost: what was not committed will be done again");
                 for (shard, partitions) in self.by_shard(&partitions) {
                     self.tell(shard, Order::Lose(partitions));
@@ -249,7 +251,7 @@ impl<H: Handler> Driver<H> {
     }
 
     async fn assign(&mut self, streams: Vec<PartitionStream>) {
-        self.was_assigned = true;
+        self.is_assigned = true;
         let partitions: Vec<_> = streams.iter().map(|it| it.topic_partition().clone()).collect();
         info!(partitions = list(&partitions), "assigned");
         self.handler.assigned(&partitions).await;
@@ -283,6 +285,7 @@ impl<H: Handler> Driver<H> {
 
     async fn revoke(&mut self, revocation: Revocation) {
         info!(partitions = list(&revocation.partitions), "to be given back");
+        self.is_assigned = false;
         self.revocations_made += 1;
         let (number, deadline) = (self.revocations_made, revocation.deadline);
         let parts = self.by_shard(&revocation.partitions);
@@ -335,7 +338,7 @@ impl<H: Handler> Driver<H> {
 
     /// Stops if all that is there is done.
     async fn look(&mut self) {
-        if !self.was_assigned || !self.revocations.is_empty() {
+        if !self.is_assigned || !self.revocations.is_empty() {
             return;
         }
         let stats = self.stats().await;

@@ -211,7 +211,7 @@ impl Source {
             topic_partition: self.stream.topic_partition().clone(),
             done: self.done(schedule),
             committed: self.committed,
-            end: self.stream.high_watermark(),
+            end: self.stream.high_watermark().filter(|end| *end >= 0),
         }
     }
 }
