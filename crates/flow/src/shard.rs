@@ -213,8 +213,9 @@ where
 
     fn start(&mut self, ready: &mut usize, context: &mut Context<'_>) -> bool {
         let mut moved = false;
+        self.workers.give_up(self.slots.in_use(), self.schedule.has_ready());
         while *ready > 0 && self.schedule.has_ready() && self.workers.has_one(self.slots.in_use(), context) {
-            let Work { record, ticket } = self.schedule.next().expect("a record is ready");
+            let Work { record, ticket } = self.schedule.take().expect("a record is ready");
             let future = (self.call)(record.clone());
             if let Some(ended) = self.slots.start(Task { ticket, record }, future) {
                 self.ended(ended);
@@ -222,7 +223,9 @@ where
             }
             moved = true;
         }
-        self.workers.give_up(self.slots.in_use(), self.schedule.has_ready());
+        if !self.schedule.has_ready() {
+            self.workers.give_up(self.slots.in_use(), false);
+        }
         moved
     }
 

@@ -75,6 +75,28 @@ async fn without_order_all_workers_are_at_work_on_one_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn shards_share_the_workers_fairly() {
+    let mut world = World::new(1).await;
+    world.produce(4 * RECORDS, 300).await;
+    let done = Arc::new(Mutex::new([0; PARTITIONS as usize]));
+    let counted = done.clone();
+    let flow = world.flow().await.workers(10).shards(PARTITIONS as u32).each(move |_, record| {
+        let counted = counted.clone();
+        async move {
+            sleep(Duration::from_millis(5)).await;
+            counted.lock().expect("no test panics while it holds this")[record.partition() as usize] += 1;
+            Ok(Outcome::Done)
+        }
+    });
+    let handle = flow.start().await.expect("it starts");
+    let total = || done.lock().expect("no test panics while it holds this").iter().sum::<usize>();
+    world.until("half is done", async |_| total() >= 2 * RECORDS).await;
+    let done = *done.lock().expect("no test panics while it holds this");
+    assert!(done.iter().all(|it| *it > RECORDS / 4), "{done:?}");
+    handle.stop(Duration::from_secs(10)).await.expect("it stops");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_that_fails_stops_the_flow_is_named_and_comes_again() {
     for panics in [false, true] {
         let mut world = World::new(1).await;
