@@ -147,7 +147,12 @@ pub struct Broker {
 
 impl Broker {
     pub fn start(folder: &Path) -> Broker {
-        let args = ["broker", "--data", "data", "--listen", "127.0.0.1:0"];
+        Broker::start_at(folder, "127.0.0.1:0")
+    }
+
+    /// The same at an address, as after another that was there.
+    pub fn start_at(folder: &Path, listen: &str) -> Broker {
+        let args = ["broker", "--data", "data", "--listen", listen];
         let mut process = Process::start(folder, &args);
         let line = process.line();
         let address = line.trim_end().strip_prefix("listening on ").expect("where it listens").to_owned();
