@@ -1,19 +1,13 @@
 //! How a broker is set up: what its user says, and what that is resolved to.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use vltava_core::Clock;
 
 use crate::{
     Broker, Error, ErrorKind, Result, SystemClock,
     disk::{self, Disk},
-    server,
+    entropy, server,
 };
 
 /// When a write counts as done, and so what a loss of power may take back.
@@ -139,9 +133,9 @@ impl Builder {
         Ok(Arc::new(opened))
     }
 
-    /// The seed that was said, or one from the system: the hasher's keys are random in every process.
+    /// The seed that was said, or one from the system.
     pub(crate) fn resolved_seed(&self) -> u64 {
-        self.seed.unwrap_or_else(|| RandomState::new().hash_one("vltava"))
+        self.seed.unwrap_or_else(entropy::seed)
     }
 }
 

@@ -12,6 +12,7 @@ mod coordinator;
 mod denied;
 pub mod disk;
 mod dispatch;
+mod entropy;
 mod epoch;
 mod error;
 mod ledger;

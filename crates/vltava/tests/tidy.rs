@@ -38,11 +38,13 @@ const NOT_IN_SHELLS: &[&str] = &[
 
 /// The files where a seam meets the world, and what each of them may say.
 const SEAMS: &[(&str, &[&str])] = &[
-    ("crates/client/src/clock.rs", &["Instant::now", "SystemTime"]),
-    ("crates/client/src/seed.rs", &["RandomState"]),
-    ("crates/broker/src/clock.rs", &["Instant::now", "SystemTime"]),
-    ("crates/broker/src/seed.rs", &["RandomState"]),
+    ("crates/broker/src/clock.rs", &["Instant::now", "SystemTime", "tokio::time::sleep"]),
     ("crates/broker/src/disk/file.rs", &["std::fs", "std::thread"]),
+    ("crates/broker/src/entropy.rs", &["RandomState"]),
+    ("crates/client/src/clock.rs", &["Instant::now", "SystemTime", "tokio::time::sleep"]),
+    ("crates/client/src/entropy.rs", &["RandomState"]),
+    // Whoever runs a flow from a file has it read once, before anything runs.
+    ("crates/flow/src/spec/file.rs", &["std::fs"]),
 ];
 
 const FILE_LINES_MAX: usize = 500;

@@ -241,23 +241,22 @@ impl<T> Batches<T> {
         let fits = with <= self.config.batch_bytes || open_bytes == 0;
         let bytes = if fits { with - open_bytes } else { alone(&record) };
         self.admit(bytes)?;
-        let opens = !fits || open_bytes == 0;
-        let mut builder = BatchBuilder::new();
-        if opens {
-            // An error must not leave an empty batch behind, so the first record goes in before the batch is there.
-            builder.append(record).map_err(Rejected::Unsound)?;
-            self.close(lane);
+        if fits && open_bytes > 0 {
+            let open = self.lanes[lane.0 as usize].open.as_mut().expect("an open batch has bytes");
+            let index = open.builder.append(record).map_err(Rejected::Unsound)?;
+            self.used_bytes += bytes;
+            return Ok(Pushed { ticket: &open.ticket, index, news: false });
         }
+        // An error must not leave an empty batch behind, so the first record goes in before the batch is there.
+        let mut builder = BatchBuilder::new();
+        let index = builder.append(record).map_err(Rejected::Unsound)?;
+        self.close(lane);
         self.used_bytes += bytes;
         self.busy.insert(lane);
-        let partition = &mut self.lanes[lane.0 as usize];
         let due = now + self.config.linger;
-        let open = partition.open.get_or_insert_with(|| Open { builder, ticket: ticket(), since: now, due });
-        let index = match opens {
-            true => 0,
-            false => open.builder.append(record).map_err(Rejected::Unsound)?,
-        };
-        Ok(Pushed { ticket: &open.ticket, index, news: opens })
+        let open = Open { builder, ticket: ticket(), since: now, due };
+        let open = self.lanes[lane.0 as usize].open.insert(open);
+        Ok(Pushed { ticket: &open.ticket, index, news: true })
     }
 
     /// Lets every open batch go as soon as it can.
