@@ -47,6 +47,8 @@ pub struct Printer<W> {
 struct State<W> {
     to: W,
     waiting: Vec<u8>,
+    /// After a write that failed, lines are missing: none is taken for printed any more.
+    broken: Option<String>,
 }
 
 /// Lines are gathered up to this, where nobody looks at each.
@@ -55,7 +57,7 @@ const GATHERED_BYTES: usize = 32 << 10;
 impl<W: Write + Send> Printer<W> {
     /// Prints at once, or gathers lines until there are many or a flush comes.
     pub fn new(to: W, lines: Lines, at_once: bool) -> Self {
-        Self { lines, at_once, state: Mutex::new(State { to, waiting: Vec::new() }) }
+        Self { lines, at_once, state: Mutex::new(State { to, waiting: Vec::new(), broken: None }) }
     }
 
     fn print(&self, outputs: &[Output]) -> Result<(), Failure> {
@@ -79,9 +81,12 @@ fn append(line: &mut Vec<u8>, lines: Lines, output: &Output) {
 
 impl<W: Write> State<W> {
     fn write(&mut self) -> Result<(), Failure> {
-        let written = self.to.write_all(&self.waiting).and_then(|()| self.to.flush());
+        if self.broken.is_none() {
+            let written = self.to.write_all(&self.waiting).and_then(|()| self.to.flush());
+            self.broken = written.err().map(|error| format!("writing to stdout failed: {error}"));
+        }
         self.waiting.clear();
-        written.map_err(|error| Failure::new(format!("writing to stdout failed: {error}")))
+        self.broken.clone().map_or(Ok(()), |broken| Err(Failure::new(broken)))
     }
 }
 
@@ -100,6 +105,8 @@ impl<W: Write + Send> Sink for Printer<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::mem;
+
     use super::*;
     use crate::samples::{Sample, output};
 
@@ -125,20 +132,36 @@ mod tests {
         assert_eq!((before, after.lines().count()), (0, 2));
     }
 
-    #[test]
-    fn a_pipe_that_is_closed_fails_the_delivery() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
+    /// Refuses the first write only.
+    #[derive(Default)]
+    struct Hiccup {
+        failed: bool,
+    }
+
+    impl Write for Hiccup {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if mem::replace(&mut self.failed, true) {
+                return Ok(bytes.len());
             }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_that_was_not_printed_fails_every_later_flush() {
+        let sample = Sample { offset: 1, key: None, value: Some(b"x"), headers: &[] };
+        for at_once in [true, false] {
+            let printer = Printer::new(Hiccup::default(), Lines::Value, at_once);
+            let printed = printer.print(&[output(sample, Format::Bytes)]);
+            assert_eq!(printed.is_err(), at_once);
+            for _ in 0..2 {
+                let failure = printer.flush().await.unwrap_err();
+                assert!(failure.to_string().contains("broken pipe"), "{failure}");
             }
         }
-        let printer = Printer::new(Closed, Lines::Value, true);
-        let sample = Sample { offset: 1, key: None, value: Some(b"x"), headers: &[] };
-        let failure = printer.print(&[output(sample, Format::Bytes)]).unwrap_err();
-        assert!(failure.to_string().contains("broken pipe"), "{failure}");
     }
 }
