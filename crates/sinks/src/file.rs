@@ -35,16 +35,21 @@ fn read(section: &Section<'_>) -> Result<Open, Error> {
 
 /// Appends to a file that no other process of ours has open.
 #[derive(Debug)]
-pub struct JsonLines {
-    path: Arc<Path>,
-    file: Arc<File>,
+pub struct JsonLines(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    file: File,
     waiting: Mutex<Waiting>,
+    /// Held by the one sync under way.
+    syncing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     lines: Vec<u8>,
-    /// After a write that failed, the end of the file is not known to be the end of a line.
+    /// After a write or sync that failed, it is not known what the file has, and no later one can tell.
     broken: Option<String>,
 }
 
@@ -62,9 +67,11 @@ impl JsonLines {
         let opening = task::spawn_blocking(move || open(&path).map(|file| (path, file)));
         let opened = opening.await.map_err(|error| Failure::new(format!("opening {shown}: {error}")))?;
         let (path, file) = opened.map_err(|error| Failure::new(format!("opening {shown}: {error}")))?;
-        Ok(Self { path: path.into(), file: Arc::new(file), waiting: Mutex::default() })
+        Ok(Self(Arc::new(Shared { path, file, waiting: Mutex::default(), syncing: Mutex::default() })))
     }
+}
 
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,7 +90,7 @@ impl JsonLines {
             return Err(broken.clone());
         }
         let lines = mem::take(&mut waiting.lines);
-        let written = (&*self.file).write_all(&lines);
+        let written = (&self.file).write_all(&lines);
         waiting.lines = lines;
         waiting.lines.clear();
         written.map_err(|error| {
@@ -92,26 +99,28 @@ impl JsonLines {
         })
     }
 
-    async fn sync(&self) -> Result<(), Failure> {
-        {
-            let mut waiting = self.lock();
-            self.write(&mut waiting).map_err(Failure::new)?;
-        }
-        let file = self.file.clone();
-        let synced = task::spawn_blocking(move || file.sync_data()).await?;
-        synced.map_err(|error| Failure::new(format!("syncing {} failed: {error}", self.path.display())))
+    /// One at a time: the system tells of an error only once, and nobody may answer before it is known to all.
+    /// Who asked may have gone, so it is noted here.
+    fn sync(&self) -> Result<(), String> {
+        let _turn = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(&mut self.lock())?;
+        self.file.sync_data().map_err(|error| {
+            let broken = format!("syncing {} failed: {error}", self.path.display());
+            self.lock().broken.insert(broken).clone()
+        })
     }
 }
 
 impl Sink for JsonLines {
     fn deliver<'a>(&'a self, outputs: &'a [Output]) -> BoxFuture<'a, Vec<Result<(), Failure>>> {
-        let appended = self.append(outputs);
+        let appended = self.0.append(outputs);
         let each = outputs.iter().map(|_| appended.clone().map_err(Failure::new)).collect();
         Box::pin(std::future::ready(each))
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(self.sync())
+        let shared = self.0.clone();
+        Box::pin(async move { task::spawn_blocking(move || shared.sync()).await?.map_err(Failure::new) })
     }
 }
 
@@ -221,6 +230,22 @@ mod tests {
         assert!(refused.to_string().ends_with("another flow has it open"), "{refused}");
         drop(first);
         JsonLines::open(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn after_a_sync_that_failed_none_is_said_to_have_worked() {
+        let folder = tempfile::tempdir().unwrap();
+        let sink = JsonLines::open(folder.path().join("out.jsonl")).await.unwrap();
+        let mut shared = Arc::into_inner(sink.0).unwrap();
+        // What is no file cannot be synced.
+        let whole = mem::replace(&mut shared.file, OpenOptions::new().write(true).open("/dev/null").unwrap());
+        let failure = shared.sync().unwrap_err();
+        assert!(failure.contains("syncing") && failure.contains("out.jsonl"), "{failure}");
+        shared.file = whole;
+        let sink = JsonLines(Arc::new(shared));
+        for _ in 0..2 {
+            assert_eq!(sink.flush().await.unwrap_err().to_string(), failure);
+        }
     }
 
     #[tokio::test]
