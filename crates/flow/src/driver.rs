@@ -1,6 +1,10 @@
 //! The task above a flow's shards: it hears of the group's decisions and of requests, and tells the shards.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::{
     runtime,
@@ -132,8 +136,11 @@ impl<H: Handler> Driver<H> {
         let threads = || runtime::Handle::current().metrics().num_workers();
         let shards = flow.shards.map_or_else(threads, |it| it as usize).clamp(1, workers);
         let pool = Pool::new(workers, shards);
+        let (flushing, failed) = (driver.handler.clone(), Arc::new(OnceLock::new()));
+        let flush: Flush = Arc::new(move || Box::pin(flush(flushing.clone(), failed.clone())));
         for number in 0..shards {
-            driver.spawn(&client, flow, Workers::new(pool.clone(), number), shards, reporting.clone());
+            let workers = Workers::new(pool.clone(), number);
+            driver.spawn(&client, flow, workers, shards, flush.clone(), reporting.clone());
         }
         driver
     }
@@ -144,13 +151,13 @@ impl<H: Handler> Driver<H> {
         flow: &Flow,
         workers: Workers,
         shards: usize,
+        flush: Flush,
         reports: mpsc::UnboundedSender<Report>,
     ) {
         let (ordering, orders) = mpsc::unbounded_channel();
         let context = Context::new(client.clone(), flow.group.clone().unwrap_or_default());
-        let (handler, flushing) = (self.handler.clone(), self.handler.clone());
+        let handler = self.handler.clone();
         let call = move |record| handle(handler.clone(), context.clone(), record);
-        let flush: Flush = Arc::new(move || Box::pin(flush(flushing.clone())));
         let limits = Limits {
             partition_records: flow.prefetch.records,
             partition_bytes: flow.prefetch.bytes,
@@ -371,8 +378,17 @@ async fn handle<H: Handler>(handler: Arc<H>, context: Context, record: Record) -
     handler.handle(context, record).await
 }
 
-async fn flush<H: Handler>(handler: Arc<H>) -> std::result::Result<(), crate::Failure> {
-    handler.flush().await
+/// Once a flush has failed, none of the flow works any more: what was lost then would be committed after a later one.
+async fn flush<H: Handler>(
+    handler: Arc<H>,
+    failed: Arc<OnceLock<String>>,
+) -> std::result::Result<(), crate::Failure> {
+    if failed.get().is_none()
+        && let Err(failure) = handler.flush().await
+    {
+        failed.get_or_init(|| failure.to_string());
+    }
+    failed.get().map_or(Ok(()), |failed| Err(crate::Failure::new(failed)))
 }
 
 fn list(partitions: &[TopicPartition]) -> String {

@@ -308,6 +308,26 @@ async fn hooks_hear_of_partitions_before_their_records_and_after_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_flush_that_failed_nothing_is_committed() {
+    #[derive(Default)]
+    struct Forgetful(AtomicBool);
+    impl Handler for Forgetful {
+        async fn handle(&self, _: Context, _: Record) -> Result<Outcome, vltava_flow::Failure> {
+            Ok(Outcome::Done)
+        }
+        async fn flush(&self) -> Result<(), vltava_flow::Failure> {
+            if self.0.swap(true, Ordering::Relaxed) { Ok(()) } else { Err("the disk is full".into()) }
+        }
+    }
+    let mut world = World::new(1).await;
+    world.produce(RECORDS, 30).await;
+    let flow = world.flow().await.shards(2).workers(2).handler(Forgetful::default());
+    let error = soon(flow.run()).await.expect_err("its first flush fails");
+    assert_eq!(error.kind(), ErrorKind::Sink);
+    assert!(world.committed().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_makes_no_sense_is_refused() {
     let mut world = World::new(1).await;
     let client = world.client().await;
