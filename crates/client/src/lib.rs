@@ -24,6 +24,8 @@
 
 mod admin;
 mod alarm;
+#[cfg(test)]
+mod astray;
 mod client;
 mod clock;
 mod cluster;

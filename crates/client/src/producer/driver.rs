@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tracing::debug;
 use vltava_core::{
-    Moment, Rng, TopicPartition,
+    Backoff, Moment, Rng, TopicPartition,
     cluster::{Leader, NodeId, Target},
     produce::{Answer, BatchId, Done, Identity, Outgoing, Verdict},
     session::Fate,
@@ -59,6 +59,7 @@ struct Driver {
     brokers: BTreeMap<NodeId, Broker>,
     calls: FuturesUnordered<BoxFuture<Event>>,
     identifying: bool,
+    identity_pause: Pause,
     /// The latest that went wrong on the way to a broker, for those whose time runs out.
     trouble: Option<Error>,
     rng: Rng,
@@ -69,7 +70,16 @@ struct Driver {
 struct Broker {
     link: Option<Link>,
     connecting: bool,
+    /// Between attempts to connect.
+    pause: Pause,
     requests: usize,
+}
+
+/// What keeps attempts that fail apart.
+#[derive(Default)]
+struct Pause {
+    failures: u32,
+    until: Moment,
 }
 
 enum Event {
@@ -85,7 +95,8 @@ impl Driver {
     fn new(shared: Arc<Shared>) -> Self {
         let (brokers, calls) = (BTreeMap::new(), FuturesUnordered::new());
         let rng = shared.context.rng();
-        Self { shared, brokers, calls, identifying: false, trouble: None, rng }
+        let (identifying, identity_pause) = (false, Pause::default());
+        Self { shared, brokers, calls, identifying, identity_pause, trouble: None, rng }
     }
 
     /// Does all there is to do; says when there will be more.
@@ -93,10 +104,13 @@ impl Driver {
         let now = self.shared.context.now();
         while self.send(now) {}
         self.complete();
-        if !self.identifying && self.shared.lock().batches.wants_identity() {
+        let wants_identity = self.shared.lock().batches.wants_identity();
+        if wants_identity && !self.identifying && self.identity_pause.is_over(now) {
             self.identify();
         }
-        self.shared.lock().batches.deadline(now)
+        let pauses = self.brokers.values().map(|it| &it.pause).chain([&self.identity_pause]);
+        let due = pauses.filter(|it| !it.is_over(now)).map(|it| it.until);
+        due.chain(self.shared.lock().batches.deadline(now)).min()
     }
 
     fn is_done(&self) -> bool {
@@ -122,7 +136,7 @@ impl Driver {
                 };
                 match brokers.get(&node) {
                     Some(broker) if broker.is_open() => Some(node).filter(|_| broker.requests < REQUESTS_MAX),
-                    Some(broker) if broker.connecting => None,
+                    Some(broker) if broker.connecting || !broker.pause.is_over(now) => None,
                     _ => {
                         wanted.push(node);
                         None
@@ -220,8 +234,8 @@ impl Driver {
     fn on_event(&mut self, event: Event) {
         let now = self.shared.context.now();
         match event {
-            Event::Connected(node, link) => self.on_connected(node, link),
-            Event::Identified(identity) => self.on_identified(identity),
+            Event::Connected(node, link) => self.on_connected(now, node, link),
+            Event::Identified(identity) => self.on_identified(now, identity),
             Event::Answered { node, sent, answer } => {
                 self.brokers.entry(node).or_default().requests -= 1;
                 match answer {
@@ -232,25 +246,35 @@ impl Driver {
         }
     }
 
-    fn on_connected(&mut self, node: NodeId, link: Result<Link>) {
+    fn on_connected(&mut self, now: Moment, node: NodeId, link: Result<Link>) {
         let broker = self.brokers.entry(node).or_default();
         broker.connecting = false;
         match link {
-            Ok(link) => broker.link = Some(link),
-            Err(error) => self.trouble = Some(error),
+            Ok(link) => {
+                broker.link = Some(link);
+                broker.pause = Pause::default();
+            }
+            Err(error) => {
+                broker.pause.lengthen(now, self.shared.context.connection.backoff, &mut self.rng);
+                self.trouble = Some(error);
+            }
         }
     }
 
-    fn on_identified(&mut self, answer: Result<InitProducerIdResponse>) {
+    fn on_identified(&mut self, now: Moment, answer: Result<InitProducerIdResponse>) {
         self.identifying = false;
         match answer {
             Ok(InitProducerIdResponse { producer_id: id, producer_epoch: epoch, .. }) => {
                 debug!(id, epoch, "producing under");
+                self.identity_pause = Pause::default();
                 self.shared.lock().batches.on_identity(Identity { id, epoch });
             }
             Err(error) => {
-                if let Some(code) = error.code().filter(|code| !code.is_retriable()) {
-                    self.shared.lock().batches.fail(code);
+                self.identity_pause.lengthen(now, self.shared.context.connection.backoff, &mut self.rng);
+                match error.code() {
+                    _ if error.is_retriable() => (),
+                    Some(code) => self.shared.lock().batches.fail(code),
+                    None => self.shared.lock().batches.on_no_identity(),
                 }
                 self.trouble = Some(error);
             }
@@ -332,6 +356,18 @@ impl Driver {
 impl Broker {
     fn is_open(&self) -> bool {
         self.link.as_ref().is_some_and(Link::is_open)
+    }
+}
+
+impl Pause {
+    fn is_over(&self, now: Moment) -> bool {
+        self.until <= now
+    }
+
+    /// Another attempt has failed.
+    fn lengthen(&mut self, now: Moment, backoff: Backoff, rng: &mut Rng) {
+        self.failures = self.failures.saturating_add(1);
+        self.until = now + backoff.after(self.failures, rng);
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn error(
         Reason::Expired(last) => expired(last, timeout, trouble),
         Reason::Orphaned => Error::new(ErrorKind::Disconnected)
             .what("a batch before it was given up, and no answer tells whether this one is written"),
+        Reason::Anonymous => trouble.cloned().unwrap_or_else(|| Error::new(ErrorKind::Unsupported)),
         Reason::Encoding(error) => {
             Error::new(ErrorKind::Config).what("the batch cannot be written").because(error)
         }

@@ -274,6 +274,7 @@ impl<T> Batches<T> {
         mut leader: impl FnMut(&TopicPartition) -> Option<NodeId>,
     ) -> Vec<(NodeId, Outgoing)> {
         let mut all = Vec::new();
+        self.wants_identity = false;
         let turn = self.turn;
         let busy: Vec<Lane> = self.busy.range(turn..).chain(self.busy.range(..turn)).copied().collect();
         self.turn = busy.get(1).copied().unwrap_or(turn);
@@ -326,7 +327,7 @@ impl<T> Batches<T> {
         self.collect(id.lane);
     }
 
-    /// Whether InitProducerId is to be asked for an identity.
+    /// Whether InitProducerId is to be asked for an identity: the latest poll found something that waits for one.
     pub fn wants_identity(&self) -> bool {
         self.wants_identity
     }
@@ -335,6 +336,15 @@ impl<T> Batches<T> {
     pub fn on_identity(&mut self, identity: Identity) {
         self.identity = Some(identity);
         self.wants_identity = false;
+    }
+
+    /// No identity is to be had: gives up what waits for one. What is pushed later asks again.
+    pub fn on_no_identity(&mut self) {
+        self.wants_identity = false;
+        for lane in self.busy.clone() {
+            self.lanes[lane.0 as usize].sequence.on_no_identity();
+            self.collect(lane);
+        }
     }
 
     /// Gives up everything, for good.
@@ -485,6 +495,7 @@ mod tests {
     use vltava_wire::record::Batch;
 
     use super::*;
+    use crate::produce::{Failure, Reason};
 
     const NOW: Moment = Moment(1_000_000);
     const NODE: NodeId = NodeId(1);
@@ -693,6 +704,34 @@ mod tests {
         producer.batches.on_identity(Identity { id: 9, epoch: 0 });
         assert!(!producer.batches.wants_identity());
         assert_eq!(producer.sends(NOW).len(), 1);
+    }
+
+    #[test]
+    fn without_anything_that_waits_no_identity_is_asked_for() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.batches = Batches::new(Config::default());
+        producer.push(0, 10).expect("there is memory");
+        assert_eq!(producer.sends(NOW + Config::default().delivery_timeout).len(), 0);
+        assert!(producer.done().is_some_and(|it| it.1.is_err()));
+        assert!(!producer.batches.wants_identity(), "it is overdue, and nothing else is there");
+    }
+
+    #[test]
+    fn where_no_identity_is_to_be_had_what_waits_fails_and_what_comes_asks_again() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.push(0, 10).expect("there is memory");
+        assert_eq!(producer.sends(NOW).len(), 1, "this one has an identity");
+        producer.batches.identity = None;
+        producer.push(1, 10).expect("there is memory");
+        producer.sends(NOW);
+        producer.batches.on_no_identity();
+        let failure = Failure { reason: Reason::Anonymous, maybe_written: false };
+        assert_eq!(producer.done(), Some((2, Err(failure))));
+        assert_eq!(producer.done(), None);
+        assert!(!producer.batches.wants_identity());
+        producer.push(1, 10).expect("there is memory");
+        producer.sends(NOW);
+        assert!(producer.batches.wants_identity());
     }
 
     #[test]

@@ -107,6 +107,8 @@ pub enum Reason {
     Expired(Option<ErrorCode>),
     /// A batch before it was given up, and nothing tells whether this one is written.
     Orphaned,
+    /// There is no identity under which it could be written.
+    Anonymous,
     /// It could not be packed.
     Encoding(RecordError),
     /// The producer as a whole cannot go on.
@@ -250,10 +252,14 @@ impl<P> Sequence<P> {
 
     /// Gives up everything.
     pub(super) fn fail(&mut self, error: ErrorCode) {
-        while let Some(index) = self.batches.iter().position(|it| it.payload.is_some()) {
-            self.give_up(index, Reason::Fatal(error));
+        self.give_up_all(&Reason::Fatal(error));
+    }
+
+    /// Gives up everything, unless there are numbers to go on with.
+    pub(super) fn on_no_identity(&mut self) {
+        if self.numbering.is_none() {
+            self.give_up_all(&Reason::Anonymous);
         }
-        self.settle();
     }
 
     /// The next batch that is done, and how.
@@ -367,6 +373,13 @@ impl<P> Sequence<P> {
         if answered {
             batch.state = State::Ready(Moment::default());
         }
+    }
+
+    fn give_up_all(&mut self, reason: &Reason) {
+        while let Some(index) = self.batches.iter().position(|it| it.payload.is_some()) {
+            self.give_up(index, reason.clone());
+        }
+        self.settle();
     }
 
     /// Lets go of what is done and no longer in the way.
