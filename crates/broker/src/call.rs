@@ -35,8 +35,10 @@ pub(crate) type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) enum Answer<T> {
     /// At once.
     Now(T),
-    /// When what the response promises is settled, or what it waits for has come.
+    /// When what the response promises is settled.
     Later(Later<T>),
+    /// When what others do allows it. It is dropped if the peer may have gone.
+    Parked(Later<T>),
     /// Not at all: the request asked for no response.
     Silence,
     /// By closing the connection, which is all that a request without a response can be told.

@@ -3,12 +3,12 @@
 //! Requests take effect as they arrive; a reply leaves when what it promises is settled, and the connection reads
 //! on meanwhile. Of what a peer says about lengths nothing is believed before the bytes are there.
 
-use std::{collections::VecDeque, fmt, io, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, fmt, io, pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
 };
 use vltava_wire::{Api, Encoder};
 
@@ -40,18 +40,19 @@ const LENGTH_BYTES: usize = 4;
 /// Segments handed to one vectored write.
 const SEGMENTS_MAX: usize = 64;
 
+/// A peer that has sent its last request gets what it asked for before, if it takes no longer than this: a sync takes
+/// less.
+const REPLIES_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Serves a connection until its end, the peer's first mistake, or the broker's stop.
 pub(crate) async fn serve<S>(mut stop: watch::Receiver<bool>, stream: S, node: Arc<Node>, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Send,
 {
-    let (reader, writer) = tokio::io::split(stream);
-    let (queue, replies) = mpsc::channel(IN_FLIGHT_MAX);
     let end = tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => Ok(()),
-        end = write(writer, replies) => end,
-        end = read(reader, queue, &node, &peer) => end,
+        end = converse(stream, &node, &peer) => end,
     };
     match end {
         Ok(()) | Err(End::Io(_)) => (),
@@ -89,6 +90,27 @@ impl From<io::Error> for End {
     }
 }
 
+/// Reads and writes until there is nothing more to read, and then writes what is still owed.
+async fn converse(stream: impl AsyncRead + AsyncWrite, node: &Arc<Node>, peer: &Peer) -> Result<(), End> {
+    let (reader, writer) = tokio::io::split(stream);
+    let (queue, replies) = mpsc::channel(IN_FLIGHT_MAX);
+    let (reading, read_to_the_end) = oneshot::channel();
+    let mut writing = pin!(write(writer, replies, read_to_the_end));
+    let end = tokio::select! {
+        biased;
+        end = &mut writing => return end,
+        end = read(reader, queue, node, peer) => end,
+    };
+    drop(reading);
+    // The requests before the end took effect. Why there are no more is what there is to report in any case.
+    tokio::select! {
+        biased;
+        _ = writing => (),
+        () = node.clock.sleep_until(node.clock.now() + REPLIES_TIME_MAX) => (),
+    }
+    end
+}
+
 async fn read(
     reader: impl AsyncRead + Unpin,
     queue: mpsc::Sender<Reply>,
@@ -115,11 +137,22 @@ async fn read(
     Ok(())
 }
 
-async fn write(mut writer: impl AsyncWrite + Unpin, mut replies: mpsc::Receiver<Reply>) -> Result<(), End> {
+/// Writes replies in their order. After the last request nobody is known to be there, so that the first reply which
+/// still waits for others is the end: a group must not count on who may have gone.
+async fn write(
+    mut writer: impl AsyncWrite + Unpin,
+    mut replies: mpsc::Receiver<Reply>,
+    mut read_to_the_end: oneshot::Receiver<Infallible>,
+) -> Result<(), End> {
     while let Some(reply) = replies.recv().await {
         let frame = match reply {
             Reply::Now(frame) => frame,
             Reply::Later(frame) => frame.await.map_err(End::Refused)?,
+            Reply::Parked(frame) => tokio::select! {
+                biased;
+                frame = frame => frame.map_err(End::Refused)?,
+                _ = &mut read_to_the_end => return Ok(()),
+            },
         };
         write_frame(&mut writer, frame).await?;
     }

@@ -26,6 +26,8 @@ const DECODE_BYTES_MAX: usize = 64 << 20;
 pub(crate) enum Reply {
     Now(Encoder),
     Later(Later<Result<Encoder, Refusal>>),
+    /// One that waits for what others do.
+    Parked(Later<Result<Encoder, Refusal>>),
 }
 
 /// Why a connection is closed.
@@ -99,7 +101,8 @@ pub(crate) fn dispatch(node: &Arc<Node>, peer: &Peer, frame: Bytes) -> Result<Op
     if api != Api::ApiVersions {
         return Err(Refusal::UnknownVersion(api, version));
     }
-    encoded(api, 0, header.correlation_id, &greeting::from_the_future(SERVED)).map(Some)
+    encoded(api, 0, header.correlation_id, &greeting::from_the_future(SERVED))
+        .map(|frame| Some(Reply::Now(frame)))
 }
 
 fn serve<R: Request>(
@@ -111,20 +114,16 @@ fn serve<R: Request>(
     let (api, version) = (R::API, call.version);
     // What follows a request is let go, as Kafka does: librdkafka asks for all topics with three bytes too many.
     let request = R::decode(&mut input).map_err(|error| Refusal::Decode(api, error))?;
+    let encoded = move |response: R::Response| encoded(api, version, correlation_id, &response);
     match answer(call, request) {
-        Answer::Now(response) => encoded(api, version, correlation_id, &response).map(Some),
-        Answer::Later(response) => Ok(Some(Reply::Later(Box::pin(async move {
-            match encoded(api, version, correlation_id, &response.await)? {
-                Reply::Now(frame) => Ok(frame),
-                Reply::Later(frame) => frame.await,
-            }
-        })))),
+        Answer::Now(response) => encoded(response).map(|frame| Some(Reply::Now(frame))),
+        Answer::Later(response) => Ok(Some(Reply::Later(Box::pin(async move { encoded(response.await) })))),
+        Answer::Parked(response) => Ok(Some(Reply::Parked(Box::pin(async move { encoded(response.await) })))),
         Answer::Silence => Ok(None),
         Answer::Close(reason) => Err(Refusal::Asked(api, reason)),
     }
 }
 
-fn encoded<T: Wire>(api: Api, version: i16, correlation_id: i32, body: &T) -> Result<Reply, Refusal> {
-    let frame = frame::response(api, version, correlation_id, body);
-    frame.map(Reply::Now).map_err(|error| Refusal::Encode(api, error))
+fn encoded<T: Wire>(api: Api, version: i16, correlation_id: i32, body: &T) -> Result<Encoder, Refusal> {
+    frame::response(api, version, correlation_id, body).map_err(|error| Refusal::Encode(api, error))
 }

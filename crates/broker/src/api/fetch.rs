@@ -41,7 +41,7 @@ pub(crate) fn answer(call: Call<'_>, request: FetchRequest) -> Answer<FetchRespo
     let wait = u64::try_from(request.max_wait_ms).unwrap_or(0);
     let deadline = node.clock.now() + Duration::from_millis(wait);
     let fetch = Fetch::new(&node, call.version, request);
-    Answer::Later(Box::pin(async move {
+    Answer::Parked(Box::pin(async move {
         let (responses, _) = park::until(&node, deadline, fetch.partitions(), || fetch.read(&node)).await;
         FetchResponse { responses, ..Default::default() }
     }))

@@ -17,7 +17,7 @@ pub(crate) fn answer(call: Call<'_>, request: JoinGroupRequest) -> Answer<JoinGr
     let version = call.version;
     let client_id = call.client_id.unwrap_or_default();
     let parked = call.node.coordinator.join(version, client_id, call.peer.host.clone(), request);
-    Answer::Later(Box::pin(async move {
+    Answer::Parked(Box::pin(async move {
         let refused = |code: ErrorCode| JoinGroupResponse { error_code: code.code(), ..Default::default() };
         let mut response = parked.answer().await.unwrap_or_else(refused);
         if version < NULL_PROTOCOL_SINCE {

@@ -11,7 +11,7 @@ use crate::call::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: SyncGroupRequest) -> Answer<SyncGroupResponse> {
     let parked = call.node.coordinator.sync(request);
-    Answer::Later(Box::pin(async move {
+    Answer::Parked(Box::pin(async move {
         let refused = |code: ErrorCode| SyncGroupResponse { error_code: code.code(), ..Default::default() };
         parked.answer().await.unwrap_or_else(refused)
     }))

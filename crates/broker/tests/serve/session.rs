@@ -6,11 +6,14 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vltava_broker::Broker;
 use vltava_wire::{
-    Api, ErrorCode, frame,
-    messages::{ApiVersionsRequest, FindCoordinatorRequest, HeartbeatRequest, MetadataRequest},
+    Api, Compression, ErrorCode, frame,
+    messages::{
+        ApiVersionsRequest, FindCoordinatorRequest, HeartbeatRequest, MetadataRequest, ProduceRequest,
+    },
+    record::Stamp,
 };
 
-use crate::caller::Caller;
+use crate::caller::{Caller, batch, produce};
 
 fn named(client_software_name: &str) -> ApiVersionsRequest {
     let client_software_version = "1.0".to_owned();
@@ -126,6 +129,40 @@ async fn a_mistake_closes_the_connection_and_no_other() {
         caller.closed().await;
         assert_eq!(bystander.call(4, named("tester")).await.error_code, 0, "after {what}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_has_said_all_it_wants_is_still_answered() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    let id = caller.send(4, &named("tester")).await;
+    caller.pipe.shutdown().await.unwrap();
+    assert_eq!(caller.receive::<ApiVersionsRequest>(4, id).await.error_code, 0);
+    caller.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_took_effect_before_a_mistake_is_answered() {
+    let broker = Broker::in_memory().topic("orders", 1).start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    let id = caller.send(9, &produce(-1, batch(1_000, &["a"], Stamp::NONE, Compression::None))).await;
+    let unserved = [0, 0, 0, 10, 0, 1, 0, 99, 0, 0, 0, 0, 0xff, 0xff];
+    caller.pipe.write_all(&unserved).await.unwrap();
+    let response = caller.receive::<ProduceRequest>(9, id).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    caller.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_done_but_takes_no_reply_is_let_go() {
+    let broker = Broker::in_memory().topic("orders", 10_000).start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    caller.send(1, &MetadataRequest { topics: None, ..Default::default() }).await;
+    caller.pipe.shutdown().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let mut rest = Vec::new();
+    caller.pipe.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.len() < 10_000 * 20, "the rest of the response is not kept for ever");
 }
 
 #[tokio::test(start_paused = true)]
