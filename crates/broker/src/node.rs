@@ -128,6 +128,13 @@ fn told(topic: &str, refused: &log::Refused) -> Denied {
         log::Refused::Code(ErrorCode::TopicAlreadyExists) => {
             Denied::new(code, format!("topic {topic} exists"))
         }
+        log::Refused::Code(ErrorCode::InvalidPartitions) => {
+            let most = log::PARTITIONS_MAX;
+            Denied::new(
+                code,
+                format!("with topic {topic} this broker would have more than {most} partitions"),
+            )
+        }
         log::Refused::Code(_) => Denied::new(code, format!("topic {topic} is not there")),
         log::Refused::Broken(error) => {
             warn!(%error, topic, "a topic cannot be changed");

@@ -36,6 +36,8 @@ const MOVE_BYTES: usize = 1024 * 1024;
 pub(super) struct Contents {
     pub(super) ledger: Ledger,
     pub(super) partitions: BTreeMap<Uuid, Vec<Partition>>,
+    /// Of all topics.
+    pub(super) partition_count: usize,
     pub(super) files: Files,
     /// A segment that is this long is followed by another.
     segment_bytes: u64,
@@ -53,6 +55,7 @@ impl Contents {
         Self {
             ledger: Ledger::default(),
             partitions: BTreeMap::new(),
+            partition_count: 0,
             files,
             segment_bytes,
             with_unmoved: BTreeSet::new(),
@@ -120,7 +123,8 @@ impl Contents {
                 let partition = |(index, &epoch): (usize, &i32)| {
                     Partition::new(PartitionId { topic: created.id, partition: index as i32 }, epoch)
                 };
-                let partitions = created.leader_epochs.iter().enumerate().map(partition).collect();
+                let partitions: Vec<_> = created.leader_epochs.iter().enumerate().map(partition).collect();
+                self.partition_count += partitions.len();
                 self.partitions.insert(created.id, partitions);
             }
             Entry::TopicDeleted(deleted) => self.forget(deleted.id),
@@ -132,6 +136,7 @@ impl Contents {
 
     fn forget(&mut self, topic: Uuid) {
         for partition in self.partitions.remove(&topic).into_iter().flatten() {
+            self.partition_count -= 1;
             self.with_unmoved.remove(&partition.id);
             self.unmoved_bytes -= partition.unmoved.iter().map(|it| it.bytes.len()).sum::<usize>();
             for segment in partition.segments {

@@ -76,6 +76,10 @@ impl Default for Options {
     }
 }
 
+/// There are no more partitions in all: each takes memory, some hundred bytes while it is empty, and a place in every
+/// checkpoint, so that without a limit a few small requests would be a broker that cannot start again.
+pub(crate) const PARTITIONS_MAX: usize = 100_000;
+
 /// A partition, by its topic's id: a topic that is deleted and created again is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PartitionId {
@@ -290,8 +294,8 @@ impl Log {
         self.shared.state().contents.ledger.topics.iter().cloned().collect()
     }
 
-    /// Creates a topic, unless there is one of this name. Whether name, number and configs are good is for the
-    /// caller to know.
+    /// Creates a topic, unless there is one of this name or there are too many partitions. Whether name, number and
+    /// configs are good is for the caller to know.
     pub(crate) fn create_topic(
         &self,
         name: &str,
@@ -301,6 +305,9 @@ impl Log {
         self.change(|state| {
             if state.contents.ledger.topics.named(name).is_some() {
                 return Err(ErrorCode::TopicAlreadyExists.into());
+            }
+            if state.contents.partition_count + usize::from(partitions) > PARTITIONS_MAX {
+                return Err(ErrorCode::InvalidPartitions.into());
             }
             let id = state.new_topic_id();
             let leader_epochs = vec![0; usize::from(partitions)];

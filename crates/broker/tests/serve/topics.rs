@@ -156,6 +156,23 @@ async fn what_cannot_be_created_is_refused_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_topics_together_have_no_more_partitions_than_the_broker_can_bear() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    let many = (0..11).map(|number| new(&format!("topic-{number:02}"), 10_000)).collect();
+    let results = caller.call(7, create(many)).await.topics;
+    let last = results.last().unwrap();
+    assert!(results[..10].iter().all(|it| it.error_code == 0));
+    assert_eq!(ErrorCode::from(last.error_code), ErrorCode::InvalidPartitions);
+    assert!(last.error_message.as_deref().is_some_and(|it| it.contains("100000 partitions")), "{last:?}");
+    let by_the_way = caller.call(4, ask("orders")).await;
+    assert_eq!(ErrorCode::from(by_the_way.topics[0].error_code), ErrorCode::InvalidPartitions);
+    let request = DeleteTopicsRequest { topic_names: vec![text("topic-07")], ..Default::default() };
+    assert_eq!(caller.call(5, request).await.responses[0].error_code, 0);
+    assert_eq!(caller.call(4, ask("orders")).await.topics[0].error_code, 0, "there is room again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn replicas_are_served_as_one_and_configs_are_told_back() {
     let broker = Broker::in_memory().start().await.unwrap();
     let mut caller = Caller::of(&broker);
