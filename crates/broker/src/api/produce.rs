@@ -19,7 +19,7 @@ use crate::{
     call::{Answer, Call},
     denied::Denied,
     ledger::topics::Topic,
-    log::{self, PartitionId, Position},
+    log::{self, Appended, PartitionId, Position},
     node::Node,
     topic_rules,
 };
@@ -50,7 +50,9 @@ pub(crate) fn answer(call: Call<'_>, request: ProduceRequest) -> Answer<ProduceR
         if let Err(code) = settled.await {
             let appended = |it: &&mut PartitionProduceResponse| it.error_code == ErrorCode::None.code();
             for partition in partitions(&mut response).filter(appended) {
-                *partition = refused(partition.index, Denied::new(code, "the disk has failed"));
+                let log_start_offset = partition.log_start_offset;
+                let refused = refused(partition.index, Denied::new(code, "the disk has failed"));
+                *partition = PartitionProduceResponse { log_start_offset, ..refused };
             }
         }
         response
@@ -90,11 +92,9 @@ fn append_topic(
         let topic = node.find_topic(&data.name, data.topic_id, version >= IDS_SINCE);
         topic.map_err(|code| Denied::new(code, "this broker has no such topic"))
     });
-    let append = |partition: PartitionProduceData| {
-        let index = partition.index;
-        let topic = topic.as_ref().map_err(Denied::clone);
-        let appended = topic.and_then(|topic| append(node, version, topic, partition, last));
-        appended.unwrap_or_else(|error| refused(index, error))
+    let append = |partition: PartitionProduceData| match &topic {
+        Ok(topic) => append(node, version, topic, partition, last),
+        Err(error) => refused(partition.index, error.clone()),
     };
     let partition_responses = data.partition_data.into_iter().map(append).collect();
     TopicProduceResponse { name: data.name, topic_id: data.topic_id, partition_responses }
@@ -106,19 +106,24 @@ fn append(
     topic: &Topic,
     data: PartitionProduceData,
     last: &mut Position,
-) -> Result<PartitionProduceResponse, Denied> {
+) -> PartitionProduceResponse {
     let PartitionProduceData { index, records } = data;
-    let batch = check(version, topic, records.unwrap_or_default())?;
     let at = PartitionId { topic: topic.id, partition: index };
     let in_the_log = |refused: log::Refused| {
         tracing::debug!(topic = %topic.name, partition = index, ?refused, "a batch was refused");
         Denied::new(refused.code(), "")
     };
-    let appended = node.log.append(at, batch.bytes()).map_err(in_the_log)?;
-    let log_start_offset = node.log.bounds(at).map_err(in_the_log)?.log_start;
-    *last = appended.position.max(*last);
-    let base_offset = appended.base_offset;
-    Ok(PartitionProduceResponse { index, base_offset, log_start_offset, ..Default::default() })
+    let batch = check(version, topic, records.unwrap_or_default());
+    let appended = batch.and_then(|batch| node.log.append(at, batch.bytes()).map_err(in_the_log));
+    // A producer that the partition does not know starts anew only if it is told where the log begins.
+    let log_start_offset = node.log.bounds(at).map_or(-1, |bounds| bounds.log_start);
+    match appended {
+        Ok(Appended { base_offset, position, .. }) => {
+            *last = position.max(*last);
+            PartitionProduceResponse { index, base_offset, log_start_offset, ..Default::default() }
+        }
+        Err(error) => PartitionProduceResponse { log_start_offset, ..refused(index, error) },
+    }
 }
 
 /// The one batch that a partition is sent. Its bytes are as the producer's checksum says, its records take one

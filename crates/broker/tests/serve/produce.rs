@@ -176,6 +176,23 @@ async fn a_second_copy_of_a_batch_is_answered_with_the_offset_of_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_producer_that_is_refused_learns_where_the_log_begins() {
+    let broker = broker().await;
+    let mut caller = Caller::of(&broker);
+    let stamp = Stamp { producer_id: 7, producer_epoch: 0, base_sequence: 5, transactional: false };
+    let unknown = produce(-1, batch(1_000, &["a"], stamp, Compression::None));
+    for version in 5..=12 {
+        let response = caller.call(version, unknown.clone()).await;
+        assert_eq!(outcome(&response), (ErrorCode::UnknownProducerId, -1), "version {version}");
+        assert_eq!(response.responses[0].partition_responses[0].log_start_offset, 0, "version {version}");
+    }
+    let mut nowhere = unknown;
+    nowhere.topic_data[0].partition_data[0].index = 1;
+    let response = caller.call(12, nowhere).await;
+    assert_eq!(response.responses[0].partition_responses[0].log_start_offset, -1, "it does not exist");
+}
+
+#[tokio::test(start_paused = true)]
 async fn producer_ids_are_never_given_twice_and_transactions_are_refused() {
     let broker = broker().await;
     let mut caller = Caller::of(&broker);
