@@ -2,7 +2,11 @@
 //!
 //! A record that comes again after a crash is older than what is there, and must not take its place: beside each
 //! key stands a companion with the place of the record its value is from, and a script compares before it sets.
-//! Places compare within one topic and partition; a record from another always counts as newer.
+//! Places compare within one topic and partition; a record from another always counts as newer. Of several outputs of
+//! one record the last one stays, also when the record comes again.
+//!
+//! A topic is known by its name: one that was deleted and made anew begins at offset 0, and its records count as
+//! older than what is there until its keys and their companions, `vltava:{…}`, are removed.
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
@@ -33,7 +37,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// and the value, or no value to delete.
 const SET_IF_NEWER: &str = r"
 local place = redis.call('HMGET', KEYS[2], 'from', 'offset')
-if place[1] == ARGV[1] and tonumber(place[2]) >= tonumber(ARGV[2]) then return 0 end
+if place[1] == ARGV[1] and tonumber(place[2]) > tonumber(ARGV[2]) then return 0 end
 redis.call('HSET', KEYS[2], 'from', ARGV[1], 'offset', ARGV[2])
 if ARGV[3] then redis.call('SET', KEYS[1], ARGV[3]) else redis.call('DEL', KEYS[1]) end
 return 1";
@@ -255,7 +259,7 @@ mod tests {
                 let from = String::from_utf8_lossy(from).into_owned();
                 let older =
                     place.and_then(|it| it.strip_prefix(&from)?.strip_prefix('@')?.parse::<i64>().ok());
-                if older.is_some_and(|older| offset <= older) {
+                if older.is_some_and(|older| offset < older) {
                     return Some(":0\r\n".to_owned());
                 }
                 store.insert(companion.clone(), format!("{from}@{offset}").into_bytes());
@@ -296,7 +300,7 @@ mod tests {
         for (offset, value, expected) in [
             (5, Some(&b"five"[..]), Some(&b"five"[..])),
             (4, Some(b"four"), Some(b"five")),
-            (5, Some(b"again"), Some(b"five")),
+            (5, Some(b"its second output"), Some(b"its second output")),
             (6, None, None),
             (5, Some(b"five"), None),
             (7, Some(b""), Some(b"")),
@@ -304,6 +308,17 @@ mod tests {
             assert!(sink.deliver(&[sample(offset, value)]).await.iter().all(Result::is_ok));
             assert_eq!(latest(&store).as_deref(), expected, "after offset {offset}");
         }
+    }
+
+    #[tokio::test]
+    async fn of_the_outputs_of_one_record_the_last_stays_however_often_it_comes() {
+        let (sink, store) = sink(true).await;
+        for _ in 0..2 {
+            sink.deliver(&[sample(5, Some(b"one")), sample(5, Some(b"two"))]).await;
+            assert_eq!(latest(&store).as_deref(), Some(&b"two"[..]));
+        }
+        sink.deliver(&[sample(4, Some(b"four"))]).await;
+        assert_eq!(latest(&store).as_deref(), Some(&b"two"[..]));
     }
 
     #[tokio::test]
