@@ -2,6 +2,8 @@
 
 use std::{error, fmt};
 
+use vltava_client::TopicPartition;
+
 use crate::{Failure, Record};
 
 /// Why a flow could not start, or stopped.
@@ -25,6 +27,8 @@ pub enum ErrorKind {
     Record,
     /// A sink could not be opened or flushed, or a handler not flushed.
     Sink,
+    /// A partition's offsets went back: its log was cut off, or its topic was made anew.
+    WentBack,
     /// The flow was told to stop at once.
     Interrupted,
     /// The flow was stopped, and its deadline came before all was done.
@@ -54,6 +58,15 @@ impl Error {
     /// What the client could not do.
     pub(crate) fn client(what: impl Into<String>, error: vltava_client::Error) -> Self {
         Self::new(ErrorKind::Client, what).because(Box::new(error))
+    }
+
+    /// A partition that is no longer what was read of it.
+    pub(crate) fn went_back(partition: &TopicPartition, from: i64, to: i64) -> Self {
+        let what = format!(
+            "{partition} went back from offset {from} to {to}: its log was cut off, or its topic was made anew; \
+             reset the group's offset of it to where to go on, or use another group"
+        );
+        Self::new(ErrorKind::WentBack, what)
     }
 
     /// What a sink could not do.

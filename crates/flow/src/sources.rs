@@ -23,6 +23,9 @@ pub(crate) struct Source {
     stream: PartitionStream,
     /// What is left of the batch that was taken last.
     batch: Option<Batch>,
+    /// Everything below was given to the schedule, or holds nothing to work on; none while it is not known where the
+    /// partition starts, or since it went back.
+    position: Option<i64>,
     /// What the group knows, as far as we do.
     committed: Option<i64>,
     /// The epoch of the leader that wrote the latest batch.
@@ -36,6 +39,9 @@ struct Batch {
     records: std::vec::IntoIter<vltava_client::Record>,
     next_offset: i64,
 }
+
+/// What a stream that has no batch says.
+type Polled = Poll<Option<vltava_client::Result<RecordBatch>>>;
 
 /// How far a partition is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +69,15 @@ impl Sources {
         // Where it starts is known later; until then nothing of it is committed.
         let place = schedule.assign(0);
         let committed = stream.committed().map(|(offset, _)| offset);
-        let source = Source { place, stream, batch: None, committed, leader_epoch: -1, is_full: false };
+        let source = Source {
+            place,
+            stream,
+            batch: None,
+            position: None,
+            committed,
+            leader_epoch: -1,
+            is_full: false,
+        };
         if self.sources.len() <= place.index() {
             self.sources.resize_with(place.index() + 1, || None);
         }
@@ -153,10 +167,11 @@ impl Source {
             }
             if let Some(batch) = &mut self.batch {
                 match batch.records.next() {
-                    Some(record) => offer(schedule, self.place, self.stream.topic_partition(), record),
+                    Some(record) => self.offer(schedule, record)?,
                     None => {
-                        schedule.skip_to(self.place, batch.next_offset);
+                        let next_offset = batch.next_offset;
                         self.batch = None;
+                        self.skip_to(schedule, next_offset)?;
                     }
                 }
                 fed = true;
@@ -164,18 +179,45 @@ impl Source {
             }
             match self.stream.poll_next(context) {
                 Poll::Ready(Some(Ok(batch))) => self.batch = Some(self.open(&batch)),
-                Poll::Ready(Some(Err(error))) => {
-                    return Err(Error::client(format!("reading {} failed", self.topic_partition()), error));
-                }
-                // The assignment has ended; the driver says why.
-                Poll::Ready(None) => return Ok(fed),
-                Poll::Pending => {
-                    if let Some(position) = self.stream.position() {
-                        schedule.skip_to(self.place, position);
-                    }
-                    return Ok(fed);
-                }
+                other => return self.stand_still(schedule, other).map(|()| fed),
             }
+        }
+    }
+
+    /// There is no further batch; still the stream may have moved.
+    fn stand_still(&mut self, schedule: &mut Schedule<Record>, polled: Polled) -> Result<()> {
+        if let Some(position) = self.stream.position() {
+            self.skip_to(schedule, position)?;
+        }
+        match polled {
+            Poll::Ready(Some(Err(error))) => {
+                Err(Error::client(format!("reading {} failed", self.topic_partition()), error))
+            }
+            // Where the assignment has ended, the driver says why.
+            _ => Ok(()),
+        }
+    }
+
+    fn offer(&mut self, schedule: &mut Schedule<Record>, record: vltava_client::Record) -> Result<()> {
+        let (offset, bytes) = (record.offset(), mem::size_of::<Record>() + record.bytes());
+        self.go_on_at(offset)?;
+        schedule.offer(self.place, offset, bytes, Record::new(self.topic_partition().clone(), record));
+        self.position = Some(offset + 1);
+        Ok(())
+    }
+
+    fn skip_to(&mut self, schedule: &mut Schedule<Record>, position: i64) -> Result<()> {
+        self.go_on_at(position)?;
+        schedule.skip_to(self.place, position);
+        self.position = Some(position);
+        Ok(())
+    }
+
+    /// Offsets only grow, as long as the log is the same. Of another nothing is known, and nothing is committed.
+    fn go_on_at(&mut self, offset: i64) -> Result<()> {
+        match self.position.take_if(|position| offset < *position) {
+            Some(position) => Err(Error::went_back(self.topic_partition(), position, offset)),
+            None => Ok(()),
         }
     }
 
@@ -187,7 +229,7 @@ impl Source {
 
     /// The offset from which another would have to go on.
     fn done(&self, schedule: &Schedule<Record>) -> Option<i64> {
-        self.stream.position()?;
+        self.position?;
         schedule.watermark(self.place)
     }
 
@@ -196,7 +238,7 @@ impl Source {
         if self.committed == Some(offset) {
             return None;
         }
-        let at_end = self.batch.is_none() && self.stream.position() == Some(offset);
+        let at_end = self.batch.is_none() && self.position == Some(offset);
         Some(Commit {
             topic_partition: self.stream.topic_partition().clone(),
             assignment: self.stream.assignment(),
@@ -214,14 +256,4 @@ impl Source {
             end: self.stream.high_watermark().filter(|end| *end >= 0),
         }
     }
-}
-
-fn offer(
-    schedule: &mut Schedule<Record>,
-    place: Place,
-    topic_partition: &TopicPartition,
-    record: vltava_client::Record,
-) {
-    let (offset, bytes) = (record.offset(), mem::size_of::<Record>() + record.bytes());
-    schedule.offer(place, offset, bytes, Record::new(topic_partition.clone(), record));
 }

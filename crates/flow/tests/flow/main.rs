@@ -13,6 +13,7 @@ use std::{
 };
 
 use tokio::time::sleep;
+use vltava_client::StartOffset;
 use vltava_flow::{Commit, Context, ErrorKind, Flow, Handler, Order, Outcome, Prefetch, Ready, Record};
 use world::{PARTITIONS, Seen, Working, World, needless, soon};
 
@@ -325,6 +326,43 @@ async fn after_a_flush_that_failed_nothing_is_committed() {
     let error = soon(flow.run()).await.expect_err("its first flush fails");
     assert_eq!(error.kind(), ErrorKind::Sink);
     assert!(world.committed().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_begins_anew_stops_the_flow_by_name_and_commits_nothing() {
+    let mut world = World::new(1).await;
+    world.produce(RECORDS, 30).await;
+    let flow = world.flow().await.start_at(StartOffset::Earliest);
+    let handle = working(flow, &Seen::default(), 1).start().await.expect("it starts");
+    world.until("all is committed", async |world| world.committed().await == world.ends().await).await;
+    world.begin_anew().await;
+    world.produce(30, 30).await;
+    let error = soon(handle.wait()).await.expect_err("offsets went back");
+    assert_eq!(error.kind(), ErrorKind::WentBack, "{error:?}");
+    assert!(error.to_string().contains(" to 0: its log was cut off"), "{error}");
+    assert!(world.committed().await.is_empty(), "the commits went with the topic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_fails_before_its_first_batch_keeps_its_commit() {
+    /// Comes so late to its partitions that there is news of them already.
+    struct Late;
+    impl Handler for Late {
+        async fn handle(&self, _: Context, _: Record) -> Result<Outcome, vltava_flow::Failure> {
+            Ok(Outcome::Done)
+        }
+        async fn assigned(&self, _: &[vltava_client::TopicPartition]) {
+            sleep(Duration::from_secs(5)).await;
+        }
+    }
+    let mut world = World::new(1).await;
+    world.produce(RECORDS, 30).await;
+    world.commit_everywhere(1_000).await;
+    let committed = world.committed().await;
+    let flow = world.flow().await.start_at(StartOffset::None).shards(1);
+    let error = soon(flow.handler(Late).run()).await.expect_err("the offsets are not there");
+    assert_eq!(error.kind(), ErrorKind::Client, "{error:?}");
+    assert_eq!(world.committed().await, committed);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,10 @@ use std::{
 
 use tokio::time::{Instant, sleep, timeout};
 use vltava_broker::{Broker, Connector};
-use vltava_client::{Address, BoxFuture, Client, Dial, ProducerRecord, Stream, TopicPartition};
+use vltava_client::{
+    Address, BoxFuture, Client, Commit, Dial, Event, NewTopic, PartitionStream, ProducerRecord, Stream,
+    TopicPartition,
+};
 use vltava_core::Rng;
 use vltava_flow::{Failure, Flow, Handler, Outcome, Record};
 
@@ -65,6 +68,29 @@ impl World {
         for delivery in deliveries {
             delivery.await.expect("the broker takes it");
         }
+    }
+
+    /// Deletes the topic, and makes it again.
+    pub(crate) async fn begin_anew(&mut self) {
+        let admin = self.client().await.admin();
+        admin.delete_topic(TOPIC).await.expect("it is there");
+        admin.create_topic(NewTopic::new(TOPIC).partitions(PARTITIONS)).await.expect("it is not there");
+    }
+
+    /// Commits an offset of every partition, whether the log has it or not.
+    pub(crate) async fn commit_everywhere(&mut self, offset: i64) {
+        let consumer = self.client().await.consumer().group(GROUP).subscribe([TOPIC]).await;
+        let (mut events, committer) = consumer.expect("the group can be joined").split();
+        let Ok(Some(Event::Assigned(streams))) = events.next().await else { panic!("partitions come first") };
+        let commit = |stream: &PartitionStream| Commit {
+            topic_partition: stream.topic_partition().clone(),
+            assignment: stream.assignment(),
+            offset,
+            leader_epoch: -1,
+            metadata: String::new(),
+        };
+        committer.commit(streams.iter().map(commit).collect()).await.expect("the broker takes it");
+        committer.leave(PATIENCE).await.expect("the broker takes it");
     }
 
     /// What the group has committed, by partition.
