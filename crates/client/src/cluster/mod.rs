@@ -125,6 +125,17 @@ impl Cluster {
         self.inner.stale();
     }
 
+    /// What is known has proved wrong: waits for news; false if none came by `deadline`.
+    pub(crate) async fn renewed(&self, news: &mut Reader, deadline: Moment) -> bool {
+        self.stale();
+        self.inner.changed(news, deadline).await
+    }
+
+    /// Whether the latest question about the cluster was answered.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.inner.lock().unanswered == 0
+    }
+
     /// A broker did not answer: others go first, and what it led may have moved.
     pub(crate) fn lost(&self, node: NodeId) {
         self.inner.lock().route.on_unreachable(node);

@@ -65,6 +65,8 @@ struct Partition {
     lane: Arc<Lane>,
     /// The cluster has told of it.
     known: bool,
+    /// Whoever assigned it may know of it before this client does: until then it is waited for.
+    patience: Moment,
     _interest: Interest,
 }
 
@@ -130,8 +132,10 @@ impl Fetcher {
     fn assign_one(&mut self, assignment: AssignmentId, it: Assignment) -> PartitionStream {
         let Assignment { topic_partition, start, committed } = it;
         let lane = Arc::new(Lane::new(self.room.clone()));
-        let interest = self.cluster.interest(&topic_partition.topic);
-        let partition = Partition { assignment, lane: lane.clone(), known: false, _interest: interest };
+        let _interest = self.cluster.interest(&topic_partition.topic);
+        let context = self.cluster.context();
+        let patience = context.now() + context.connection.call_timeout;
+        let partition = Partition { assignment, lane: lane.clone(), known: false, patience, _interest };
         self.partitions.insert(topic_partition.clone(), partition);
         match start {
             Offset::Exact(offset) => self.start_at(&topic_partition, offset),
@@ -163,7 +167,7 @@ impl Fetcher {
     /// Starts whatever can be started; says when there may be more.
     fn act(&mut self) -> Option<Moment> {
         let now = self.cluster.context().now();
-        self.look_around();
+        self.look_around(now);
         let queued = self.partitions.values().map(|it| it.lane.bytes()).sum();
         while let Some((node, todo)) = self.cluster.view(|view| self.positions.poll(now, view)) {
             match todo {
@@ -174,12 +178,14 @@ impl Fetcher {
         if self.positions.take_stale() {
             self.cluster.stale();
         }
-        self.positions.deadline(now)
+        let unknown = self.partitions.values().filter(|it| !it.known && it.patience > now);
+        unknown.map(|it| it.patience).chain(self.positions.deadline(now)).min()
     }
 
     /// Takes note of lanes that were emptied or left, and of partitions that are not there.
-    fn look_around(&mut self) {
+    fn look_around(&mut self, now: Moment) {
         let Self { positions, partitions, cluster, .. } = self;
+        let is_fresh = cluster.is_answered();
         partitions.retain(|name, partition| {
             if partition.lane.has_ended() {
                 positions.unassign(name);
@@ -191,6 +197,12 @@ impl Fetcher {
             if !partition.known {
                 match cluster.view(|view| whether_known(view, name)) {
                     Ok(known) => partition.known = known,
+                    Err(error)
+                        if error.kind() == ErrorKind::UnknownTopic
+                            && (now < partition.patience || !is_fresh) =>
+                    {
+                        cluster.stale();
+                    }
                     Err(error) => {
                         positions.unassign(name);
                         partition.known = true;
@@ -299,7 +311,7 @@ impl Fetcher {
     }
 }
 
-/// Whether the cluster has told of a partition yet; an error once it has told that there is none.
+/// Whether the cluster has told of a partition yet; an error if, as far as is known, there is none.
 fn whether_known(view: &View, partition: &TopicPartition) -> Result<bool> {
     let Some(topic) = view.topic(&partition.topic) else { return Ok(false) };
     let count = topic.partitions.len();

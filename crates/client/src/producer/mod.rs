@@ -172,13 +172,27 @@ impl Shared {
         }
     }
 
-    /// Finds out what partitions a topic has.
+    /// Finds out what partitions a topic has, and waits for the one that the record names: a topic may have grown
+    /// without this client's knowing.
     async fn know(&self, record: &ProducerRecord, deadline: Moment) -> Result<()> {
-        let topic = self.cluster.topic(&record.topic, true, deadline).await;
-        let (topic, interest) =
-            topic.map_err(|error| error.doing(format!("sending to topic {}", record.topic)))?;
-        self.lock().learn(&record.topic, &topic, interest);
-        Ok(())
+        let mut news = self.cluster.news();
+        loop {
+            news.catch_up();
+            let topic = self.cluster.topic(&record.topic, true, deadline).await;
+            let (topic, interest) =
+                topic.map_err(|error| error.doing(format!("sending to topic {}", record.topic)))?;
+            let count = self.lock().learn(&record.topic, &topic, interest);
+            let Some(partition) = record.partition else { return Ok(()) };
+            match usize::try_from(partition) {
+                Ok(number) if number < count => return Ok(()),
+                Ok(_) if self.cluster.renewed(&mut news, deadline).await => (),
+                _ => {
+                    let topic = &record.topic;
+                    let what = format!("{topic}-{partition} is not there: the topic has {count} partitions");
+                    return Err(Error::new(ErrorKind::UnknownTopic).what(what).doing("sending a record"));
+                }
+            }
+        }
     }
 
     /// Fails all that is not delivered; says how many batches that is.

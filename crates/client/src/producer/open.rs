@@ -40,7 +40,7 @@ struct Spread {
 pub(super) enum Pushed {
     /// It is in a batch; `news` tells that the driver may have something to do.
     Taken { delivery: Delivery, news: bool },
-    /// The topic is not known yet.
+    /// The topic, or the partition that the record names, is not known yet.
     Unknown,
     /// There is no memory left.
     Full,
@@ -51,8 +51,8 @@ impl Open {
         Self { batches, rng, closed: false, waiting: 0, topics: BTreeMap::new(), batch_bytes }
     }
 
-    /// Learns what partitions a topic has.
-    pub(super) fn learn(&mut self, name: &Arc<str>, topic: &Topic, interest: Interest) {
+    /// Learns what partitions a topic has; says how many.
+    pub(super) fn learn(&mut self, name: &Arc<str>, topic: &Topic, interest: Interest) -> usize {
         let spread = self.topics.entry(name.clone()).or_insert_with(|| Spread {
             lanes: Vec::new(),
             led: Vec::new(),
@@ -60,6 +60,7 @@ impl Open {
             _interest: interest,
         });
         spread.learn(name, topic, &mut self.batches);
+        spread.lanes.len()
     }
 
     /// Looks what has become of the topics that are produced to: they may have grown, leaders may have moved.
@@ -77,7 +78,9 @@ impl Open {
             return Err(Error::new(ErrorKind::Closed).doing("sending a record"));
         }
         let Some(spread) = self.topics.get_mut(&record.topic) else { return Ok(Pushed::Unknown) };
-        let partition = spread.partition(record, self.batch_bytes, &mut self.rng)?;
+        let Some(partition) = spread.partition(record, self.batch_bytes, &mut self.rng) else {
+            return Ok(Pushed::Unknown);
+        };
         let slices = RecordSlices {
             timestamp: record.timestamp.map_or(time, |timestamp| timestamp.0),
             key: record.key.as_deref(),
@@ -106,23 +109,19 @@ impl Spread {
         self.led.extend(led.map(|(partition, _)| partition as i32));
     }
 
-    /// Where a record goes: as it says, else as its key says, else where records without a key go just now.
-    fn partition(&mut self, record: &ProducerRecord, batch_bytes: usize, rng: &mut Rng) -> Result<i32> {
+    /// Where a record goes: as it says, else as its key says, else where records without a key go just now. None if
+    /// it names a partition that is not there yet.
+    fn partition(&mut self, record: &ProducerRecord, batch_bytes: usize, rng: &mut Rng) -> Option<i32> {
         let count = self.lanes.len();
         match (record.partition, &record.key) {
-            (Some(partition), _) if usize::try_from(partition).is_ok_and(|number| number < count) => {
-                Ok(partition)
-            }
             (Some(partition), _) => {
-                let topic = &record.topic;
-                let what = format!("{topic}-{partition} is not there: the topic has {count} partitions");
-                Err(Error::new(ErrorKind::UnknownTopic).what(what).doing("sending a record"))
+                Some(partition).filter(|it| usize::try_from(*it).is_ok_and(|number| number < count))
             }
-            (None, Some(key)) => Ok(keyed(key, count as u32) as i32),
+            (None, Some(key)) => Some(keyed(key, count as u32) as i32),
             (None, None) => {
                 let bytes = record.value.as_ref().map_or(0, bytes::Bytes::len);
                 // Without any leader one partition is as good as another: it waits for one.
-                Ok(self.sticky.next(bytes.max(1), batch_bytes, &self.led, rng).unwrap_or(0))
+                Some(self.sticky.next(bytes.max(1), batch_bytes, &self.led, rng).unwrap_or(0))
             }
         }
     }
