@@ -5,6 +5,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    mem,
     task::{Context, Poll},
 };
 
@@ -152,8 +153,11 @@ where
     fn obey(&mut self, now: Moment, context: &mut Context<'_>) -> bool {
         let mut moved = false;
         while let Poll::Ready(order) = self.orders.poll_recv(context) {
-            // A driver that is gone has stopped at once.
-            let order = order.unwrap_or(Order::Stop { deadline: now });
+            let Some(order) = order else {
+                // A driver that is gone has stopped at once.
+                self.stop(now, now);
+                return moved;
+            };
             match order {
                 Order::Assign(streams) if self.stopping => drop(streams),
                 Order::Assign(streams) => {
@@ -167,10 +171,6 @@ where
                     let places: Vec<_> = partitions.iter().filter_map(|it| self.sources.find(it)).collect();
                     self.release(&places);
                 }
-                Order::Stop { deadline } if self.stopping => {
-                    self.leaving.iter_mut().for_each(|it| it.hurry(now, deadline));
-                    return moved;
-                }
                 Order::Stop { deadline } => self.stop(now, deadline),
                 // Who asked may be gone; then nobody needs the answer.
                 Order::Tell(asked) => drop(asked.send(self.told())),
@@ -180,9 +180,12 @@ where
         moved
     }
 
+    /// A further stop may only make it end earlier.
     fn stop(&mut self, now: Moment, deadline: Moment) {
-        self.stopping = true;
         self.leaving.iter_mut().for_each(|it| it.hurry(now, deadline));
+        if mem::replace(&mut self.stopping, true) {
+            return;
+        }
         let places = self.sources.iter().map(|it| it.place).collect();
         self.begin_leaving(places, Why::Stopped, now, deadline);
     }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use vltava_client::StartOffset;
 use vltava_flow::{Commit, Context, ErrorKind, Flow, Handler, Order, Outcome, Prefetch, Ready, Record};
 use world::{PARTITIONS, Seen, Working, World, needless, soon};
@@ -251,6 +251,25 @@ async fn a_stopped_flow_finishes_what_is_at_work_and_frees_its_partitions_at_onc
     soon(flow.run()).await.expect("nothing fails");
     assert_eq!(seen.numbers().len(), RECORDS);
     assert_eq!(needless(&seen.done()[before..], &committed), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_stop_is_heard_however_many_came_before() {
+    let mut world = World::new(1).await;
+    world.produce(40, 40).await;
+    // Nothing but a stop wakes it.
+    let commit = Commit { interval: Duration::from_secs(600), ..Commit::default() };
+    let stuck = world.flow().await.commit(commit).each(|_, _| std::future::pending());
+    let stuck = stuck.start().await.expect("it starts");
+    sleep(Duration::from_secs(5)).await;
+    for within in [60, 50] {
+        stuck.control().stop(Duration::from_secs(within));
+        sleep(Duration::from_millis(10)).await;
+    }
+    let start = Instant::now();
+    let overdue = stuck.stop(Duration::from_secs(1)).await.expect_err("its handlers never end");
+    assert_eq!(overdue.kind(), ErrorKind::Overdue);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
