@@ -148,3 +148,16 @@ fn two_commands_without_brokers_share_the_folder() {
     // The folder is free again, and has what was sent.
     assert_eq!(vltava(folder.path(), &["consume", "shared", "-e"]).ok(), "hello\n");
 }
+
+#[test]
+fn what_comes_before_a_mistake_in_the_input_is_stored() {
+    let folder = tempdir().expect("a folder");
+    let broker = Broker::start(folder.path());
+    vltava(folder.path(), &["topic", "create", "pairs", "--partitions", "1", "-b", &broker.address]).ok();
+    let produce = ["produce", "pairs", "-f", "%k\\t%v\\n", "-b", &broker.address];
+    let report = vltava_reading(folder.path(), &produce, b"a\t1\nb\t2\nnothing like that\nc\t3\n").failed(1);
+    assert!(report.contains("record 3 of the input"), "{report}");
+    assert!(report.contains("the 2 records before it are stored"), "{report}");
+    let consume = ["consume", "pairs", "-o", "beginning", "-e", "-f", "%k=%v\\n", "-b", &broker.address];
+    assert_eq!(vltava(folder.path(), &consume).ok(), "a=1\nb=2\n");
+}

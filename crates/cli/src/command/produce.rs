@@ -94,34 +94,48 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends everything there is on stdin. A signal ends the input, a second one is not waited for.
-    async fn all(&mut self, mut scanner: Scanner, mut signals: Signals) -> Result<(), Failure> {
+    /// Sends everything there is on stdin. A signal ends the input, a second one is not waited for. What comes before
+    /// a mistake in the input is stored nevertheless.
+    async fn all(&mut self, scanner: Scanner, mut signals: Signals) -> Result<(), Failure> {
         let started = Instant::now();
-        let mut pieces = stdin();
-        loop {
-            tokio::select! {
-                biased;
-                () = signals.next() => break,
-                settled = oldest(&mut self.unsettled) => self.settled(settled)?,
-                piece = pieces.recv() => match piece.transpose()? {
-                    Some(piece) => {
-                        scanner.push(&piece);
-                        while let Some(record) = scanner.next().map_err(unreadable)? {
-                            self.send(&record).await?;
-                        }
-                    }
-                    None => {
-                        if let Some(record) = scanner.last().map_err(unreadable)? {
-                            self.send(&record).await?;
-                        }
-                        break;
-                    }
-                },
-            }
-        }
+        let mistake = self.feed(scanner, &mut signals).await?;
         signals.unless_again(self.settle(0)).await?;
+        if let Some(mistake) = mistake {
+            return Err(mistake.note(format!("the {} records before it are stored", count(self.settled))));
+        }
         self.summary(started);
         Ok(())
+    }
+
+    /// Sends records until the input ends, or makes a mistake, which is returned.
+    async fn feed(
+        &mut self,
+        mut scanner: Scanner,
+        signals: &mut Signals,
+    ) -> Result<Option<Failure>, Failure> {
+        let mut pieces = stdin();
+        loop {
+            let piece = tokio::select! {
+                biased;
+                () = signals.next() => return Ok(None),
+                settled = oldest(&mut self.unsettled) => {
+                    self.settled(settled)?;
+                    continue;
+                }
+                piece = pieces.recv() => piece.transpose()?,
+            };
+            let is_last = piece.is_none();
+            scanner.push(&piece.unwrap_or_default());
+            loop {
+                let scanned = if is_last { scanner.last() } else { scanner.next() };
+                match scanned {
+                    Ok(Some(record)) => self.send(&record).await?,
+                    Ok(None) if is_last => return Ok(None),
+                    Ok(None) => break,
+                    Err(error) => return Ok(Some(unreadable(error))),
+                }
+            }
+        }
     }
 
     async fn send(&mut self, scanned: &Scanned<'_>) -> Result<(), Failure> {
