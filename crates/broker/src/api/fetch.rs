@@ -1,12 +1,13 @@
 //! Fetch, versions 4 to 18: batches from partitions, waiting until there is enough of them.
 //!
 //! A partition is read from the batch that holds the offset, whole batches only; the first that is read brings at
-//! least one, however large. A response that would be too small waits in `park` until batches come or the time is
-//! up. From 13 on topics go by id. Sessions (7) are not offered: every response has session 0, and a client goes on
+//! least one, however large. Once a batch finds no room, nothing more is read, and a partition that is named again
+//! is not read again. A response that would be too small waits in `park` until batches come or the time is up. From 13 on topics go by id. Sessions (7) are not offered: every response has session 0, and a client goes on
 //! with full requests. There are no transactions and no replicas: both isolation levels see all that is settled.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
+use bytes::Bytes;
 use vltava_core::fetch::sessions;
 use vltava_wire::{
     ErrorCode, Uuid,
@@ -19,7 +20,7 @@ use vltava_wire::{
 use crate::{
     call::{Answer, Call},
     epoch,
-    log::{Bounds, PartitionId, Refused},
+    log::{Bounds, Chunk, PartitionId, Refused},
     node::Node,
     park,
 };
@@ -110,25 +111,20 @@ impl Fetch {
         taken: &mut Taken,
     ) -> PartitionData {
         let partition = asked.partition;
-        let left = self.bytes_max.saturating_sub(taken.bytes);
-        let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
         let read = topic.and_then(|topic| {
             let at = PartitionId { topic, partition };
             let bounds = node.log.bounds(at).map_err(|refused| told(at, &refused))?;
             epoch::check(asked.current_leader_epoch, bounds.leader_epoch)?;
-            let mut chunk =
-                node.log.read(at, asked.fetch_offset, most).map_err(|refused| told(at, &refused))?;
-            // Only the first batch of a response may be larger than what is left.
-            if taken.bytes > 0 && chunk.records.len() > left {
-                chunk.records.clear();
+            if !taken.read.insert(at) || taken.full {
+                return Ok(Chunk { records: Bytes::new(), bounds });
             }
-            Ok(chunk)
+            let left = self.bytes_max.saturating_sub(taken.bytes);
+            let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
+            let chunk = node.log.read(at, asked.fetch_offset, most).map_err(|refused| told(at, &refused))?;
+            Ok(taken.take(chunk, left))
         });
         match read {
-            Ok(chunk) => {
-                taken.bytes += chunk.records.len();
-                self.partition_data(partition, &chunk.bounds, chunk.records)
-            }
+            Ok(chunk) => self.partition_data(partition, &chunk.bounds, chunk.records),
             Err(code) => {
                 taken.failed = true;
                 PartitionData {
@@ -141,7 +137,7 @@ impl Fetch {
         }
     }
 
-    fn partition_data(&self, partition_index: i32, bounds: &Bounds, records: bytes::Bytes) -> PartitionData {
+    fn partition_data(&self, partition_index: i32, bounds: &Bounds, records: Bytes) -> PartitionData {
         PartitionData {
             partition_index,
             high_watermark: bounds.high_watermark,
@@ -158,8 +154,24 @@ impl Fetch {
 #[derive(Default)]
 struct Taken {
     bytes: usize,
+    read: BTreeSet<PartitionId>,
+    /// There is no room for another batch.
+    full: bool,
     /// An error is told without waiting.
     failed: bool,
+}
+
+impl Taken {
+    /// Takes what was read, or nothing of it: only the first batch of a response may be larger than what is left.
+    fn take(&mut self, mut chunk: Chunk, left: usize) -> Chunk {
+        if self.bytes > 0 && chunk.records.len() > left {
+            chunk.records.clear();
+            self.full = true;
+        }
+        self.bytes += chunk.records.len();
+        self.full |= self.bytes > 0 && chunk.records.len() >= left;
+        chunk
+    }
 }
 
 fn told(at: PartitionId, refused: &Refused) -> ErrorCode {

@@ -3,9 +3,10 @@
 //! A timestamp is a time, or asks for something else: the end (-1), the start (-2), the record with the latest
 //! timestamp (-3, from 7), the start of what is stored locally (-4, from 8), which is all. Nothing is stored
 //! elsewhere, so what was uploaded last (-5, from 9) or is to be uploaded first (-6, from 11) is no record at all.
-//! There are no transactions: both isolation levels see the same.
+//! There are no transactions: both isolation levels see the same. A partition is asked about once in a request, so
+//! that a small one does not have the same batch unpacked over and over.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use vltava_wire::{
     ErrorCode, Uuid,
@@ -34,9 +35,14 @@ const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 pub(crate) fn answer(call: Call<'_>, request: ListOffsetsRequest) -> Answer<ListOffsetsResponse> {
+    let mut asked_before = BTreeSet::new();
     let list = |topic: ListOffsetsTopic| {
         let found = call.node.find_topic(&topic.name, Uuid::ZERO, false);
-        let list = |asked| list(call.node, call.version, &found, asked);
+        let list = |asked: ListOffsetsPartition| {
+            let first = asked_before.insert((topic.name.clone(), asked.partition_index));
+            let found = if first { found.clone() } else { Err(ErrorCode::InvalidRequest) };
+            list(call.node, call.version, &found, asked)
+        };
         let partitions = topic.partitions.into_iter().map(list).collect();
         ListOffsetsTopicResponse { name: topic.name, partitions }
     };

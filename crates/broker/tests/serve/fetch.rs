@@ -1,14 +1,18 @@
 //! Batches from partitions: where from, how many, and waiting for them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use vltava_broker::Broker;
+use vltava_broker::{
+    Broker,
+    disk::{Disk, Memory},
+};
 use vltava_wire::{
     Api, Compression, ErrorCode, Uuid,
     messages::{
         ApiVersionsRequest, FetchRequest, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
-        MetadataRequest, fetch::FetchTopic,
+        MetadataRequest,
+        fetch::{FetchPartition, FetchTopic},
     },
     record::Stamp,
 };
@@ -74,6 +78,60 @@ async fn one_batch_always_comes_and_more_only_as_long_as_they_fit() {
     let response = caller.call(12, request).await;
     let counts: Vec<_> = response.responses[0].partitions.iter().map(|it| records(it).len()).collect();
     assert_eq!(counts, [1, 0], "only the first batch of a response may be too large");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_named_twice_is_read_once() {
+    let broker = broker().await;
+    let mut caller = Caller::of(&broker);
+    append(&mut caller, 0, &["a"]).await;
+    let mut request = fetch(0, 0);
+    let again = request.topics[0].partitions[0].clone();
+    request.topics[0].partitions.push(again);
+    let again = request.topics[0].clone();
+    request.topics.push(again);
+    let response = caller.call(12, request).await;
+    let all = response.responses.iter().flat_map(|topic| &topic.partitions);
+    let told: Vec<_> = all.map(|it| (records(it).len(), it.error_code, it.high_watermark)).collect();
+    assert_eq!(told, [(1, 0, 1), (0, 0, 1), (0, 0, 1), (0, 0, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_is_full_reads_no_more() {
+    let disk = Memory::new();
+    let start = || Broker::in_memory().disk(Arc::new(disk.clone())).topic("orders", 2).start();
+    let broker = start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    for index in 0..2 {
+        let mut request = produce(-1, batch(0, &["a"], Stamp::NONE, Compression::None));
+        request.topic_data[0].partition_data[0].index = index;
+        assert_eq!(caller.call(9, request).await.responses[0].partition_responses[0].error_code, 0);
+    }
+    // After a stop all batches are in segments; whoever reads the damaged one is told.
+    broker.shutdown().await.unwrap();
+    let broker = start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    let second = disk.list().unwrap().into_iter().map(|(name, _)| name);
+    let second = second.filter(|name| name.contains("-1-") && name.ends_with(".log")).last().unwrap();
+    disk.damage(&second, 0..60).unwrap();
+    let one = records_bytes(&mut caller).await;
+    for (max_bytes, code) in
+        [(1, ErrorCode::None), (one, ErrorCode::None), (one + 1, ErrorCode::KafkaStorageError)]
+    {
+        let mut request = FetchRequest { max_bytes, ..fetch(0, 0) };
+        let other = FetchPartition { partition: 1, ..request.topics[0].partitions[0].clone() };
+        request.topics[0].partitions.push(other);
+        let response = caller.call(12, request).await;
+        let [first, second] = &response.responses[0].partitions[..] else { panic!("{response:?}") };
+        assert_eq!(records(first).len(), 1, "{max_bytes} bytes");
+        assert_eq!(ErrorCode::from(second.error_code), code, "{max_bytes} bytes");
+    }
+}
+
+/// The bytes of all there is in partition 0.
+async fn records_bytes(caller: &mut Caller) -> i32 {
+    let response = caller.call(12, fetch(0, 0)).await;
+    fetched(&response).records.as_ref().map_or(0, |records| records.len() as i32)
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,6 +217,29 @@ async fn errors_come_at_once() {
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
+/// Asks partition 0 of `orders` about each of these times.
+fn list(timestamps: &[i64]) -> ListOffsetsRequest {
+    let ask = |&timestamp| ListOffsetsPartition { partition_index: 0, current_leader_epoch: -1, timestamp };
+    let partitions = timestamps.iter().map(ask).collect();
+    let topics = vec![ListOffsetsTopic { name: "orders".to_owned(), partitions }];
+    ListOffsetsRequest { topics, ..Default::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn offsets_of_a_partition_are_listed_once_in_a_request() {
+    let broker = broker().await;
+    let mut caller = Caller::of(&broker);
+    append(&mut caller, 1_000, &["a", "b"]).await;
+    let mut request = list(&[1_001, 1_001]);
+    let again = request.topics[0].clone();
+    request.topics.push(again);
+    let response = caller.call(7, request).await;
+    let all = response.topics.iter().flat_map(|topic| &topic.partitions);
+    let told: Vec<_> = all.map(|it| (ErrorCode::from(it.error_code), it.offset)).collect();
+    let refused = (ErrorCode::InvalidRequest, -1);
+    assert_eq!(told, [(ErrorCode::None, 1), refused, refused, refused]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn offsets_are_found_by_time() {
     let broker = broker().await;
@@ -178,10 +259,7 @@ async fn offsets_are_found_by_time() {
         (-2, 0, -1),
         (-3, 3, 5_000),
     ] {
-        let partitions =
-            vec![ListOffsetsPartition { partition_index: 0, current_leader_epoch: -1, timestamp: asked }];
-        let topics = vec![ListOffsetsTopic { name: "orders".to_owned(), partitions }];
-        let response = caller.call(7, ListOffsetsRequest { topics, ..Default::default() }).await;
+        let response = caller.call(7, list(&[asked])).await;
         let found = &response.topics[0].partitions[0];
         assert_eq!(
             (found.error_code, found.offset, found.timestamp),
