@@ -228,6 +228,42 @@ fn a_produced_batch_takes_one_offset_a_record() {
 }
 
 #[test]
+fn a_produced_batch_has_headers_that_can_be_read() {
+    let mut builder = BatchBuilder::new();
+    let headers: Headers = vec![(b"name".to_vec(), Some(b"value".to_vec()))];
+    let record = RecordSlices { timestamp: 0, key: None, value: None, headers: &headers };
+    builder.append(record).expect("the batch has room");
+    let bytes = builder.finish(Stamp::NONE, Compression::None).expect("a record is there");
+    let produced = |bytes| only(bytes).expect("a batch").check_produced().map_err(|error| error.kind);
+    assert_eq!(produced(bytes.clone()), Ok(()));
+    // The count of headers comes before a name of four bytes and a value of five, each after its length.
+    let count = bytes.len() - 12;
+    assert_eq!(bytes[count], 2);
+    for lie in [0, 1, 4] {
+        let refused = produced(with(&bytes, count, &[lie]));
+        assert_eq!(refused, Err(RecordErrorKind::BadRecord { index: 0 }), "zigzag {lie}");
+    }
+}
+
+#[test]
+fn a_packed_batch_claims_no_more_records_than_it_may_unpack_to() {
+    for kind in Compression::ALL.into_iter().filter(|kind| *kind != Compression::None) {
+        let bytes = batch_of(&["a", "b"], kind);
+        let claim = |count: i32| {
+            let bytes = with(&bytes, COUNT, &count.to_be_bytes());
+            let bytes = with(&bytes, LAST_OFFSET_DELTA, &(count - 1).to_be_bytes());
+            only(bytes).expect("a batch").check_produced().map_err(|error| error.kind)
+        };
+        // Seven bytes are the smallest record.
+        let most = (Limits::RATIO_FROM / 7) as i32;
+        assert_eq!(claim(most), Ok(()), "{kind}");
+        for count in [most + 1, i32::MAX] {
+            assert_eq!(claim(count), Err(RecordErrorKind::BadCount(count)), "{kind}");
+        }
+    }
+}
+
+#[test]
 fn a_batch_that_unpacks_to_more_than_allowed_is_refused() {
     let value = "v".repeat(20_000);
     for kind in Compression::ALL.into_iter().filter(|kind| kind.is_available()) {

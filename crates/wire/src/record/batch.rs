@@ -8,7 +8,7 @@ use crate::compress::{self, Compression, CompressionError};
 
 use super::{
     error::{RecordError, RecordErrorKind},
-    fields::Fields,
+    fields::{Fields, Headers},
     header::{BATCH_OVERHEAD_BYTES, BatchHeader, LENGTH_PREFIX_BYTES, at},
     reader::Records,
 };
@@ -84,7 +84,8 @@ impl Batch {
 
     /// Checks what a broker must know before it stores a batch from a producer: that the bytes are those that were
     /// sent and the records take one offset each, from the base offset to the last. The records of a packed batch
-    /// are believed to do what the header says. Allocates nothing.
+    /// are believed to do what the header says, if they are no more than so many bytes may unpack to. Allocates
+    /// nothing.
     pub fn check_produced(&self) -> Result<(), RecordError> {
         self.check_crc()?;
         let BatchHeader { base_offset, count, last_offset_delta, .. } = self.header;
@@ -96,8 +97,9 @@ impl Batch {
             return broken(RecordErrorKind::CountUnlikeDeltas { count, last_offset_delta });
         }
         match self.compression() {
-            Compression::None => self.check_deltas(),
-            _ => Ok(()),
+            Compression::None => self.check_records(),
+            _ if self.count_fits(Limits::default().of(self.length - BATCH_OVERHEAD_BYTES)) => Ok(()),
+            _ => broken(RecordErrorKind::BadCount(count)),
         }
     }
 
@@ -115,18 +117,18 @@ impl Batch {
         Records::check(self.header, unpacked).map_err(|kind| kind.of_batch(self.base_offset))
     }
 
-    fn check_deltas(&self) -> Result<(), RecordError> {
+    fn check_records(&self) -> Result<(), RecordError> {
         let records = &self.bytes[BATCH_OVERHEAD_BYTES..];
         let mut at = 0;
         let broken = |kind: RecordErrorKind| Err(kind.of_batch(self.base_offset));
         for expected in 0..self.count {
             let index = expected as u32;
             match Fields::read(records, &mut at) {
-                Some(fields) if fields.offset_delta == expected => {}
-                Some(fields) => {
+                Some(fields) if fields.offset_delta != expected => {
                     return broken(RecordErrorKind::BadOffsetDelta { index, delta: fields.offset_delta });
                 }
-                None => return broken(RecordErrorKind::BadRecord { index }),
+                Some(fields) if Headers::are_sound(fields.headers) => {}
+                _ => return broken(RecordErrorKind::BadRecord { index }),
             }
         }
         if at < records.len() {
