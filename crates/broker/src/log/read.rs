@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use vltava_wire::{
     ErrorCode,
-    record::{self, Batch},
+    record::{self, Batch, BatchHeader},
 };
 
 use crate::{Error, ErrorKind};
@@ -168,10 +168,13 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
     }
 }
 
+/// The record in this batch. If its producer packed it so that nobody can open it, the batch as a whole.
 fn find_in(batch: Bytes, timestamp: i64) -> Result<Option<Found>, record::RecordError> {
     let batch = Batch::parse(batch)?;
-    let leader_epoch = batch.header().leader_epoch;
-    let records = batch.decompress(record::Limits::default())?;
+    let BatchHeader { base_offset, max_timestamp, leader_epoch, .. } = *batch.header();
+    let Ok(records) = batch.decompress(record::Limits::default()) else {
+        return Ok(Some(Found { offset: base_offset, timestamp: max_timestamp, leader_epoch }));
+    };
     let found = records.iter().find(|it| it.timestamp() >= timestamp);
     Ok(found.map(|it| Found { offset: it.offset(), timestamp: it.timestamp(), leader_epoch }))
 }

@@ -1,7 +1,10 @@
 //! Reading partitions: from memory, from segments, and across where one ends and the next begins.
 
 use tokio::sync::Notify;
-use vltava_wire::{ErrorCode, record::BatchHeader};
+use vltava_wire::{
+    ErrorCode,
+    record::{BATCH_OVERHEAD_BYTES, BatchHeader},
+};
 
 use super::*;
 use crate::log::read::Found;
@@ -107,6 +110,24 @@ async fn records_are_found_by_timestamp_in_segments_and_in_memory() {
     assert_eq!(broker.log.find_timestamp(at, 5903).unwrap(), None);
     let latest = broker.log.find_latest_timestamp(at).unwrap().unwrap();
     assert_eq!((latest.offset, latest.timestamp), (179, 5902));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_cannot_be_opened_is_found_as_a_whole() {
+    let broker = Broker::open(Memory::new(), small()).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    let mut builder = BatchBuilder::new();
+    for timestamp in 100..103 {
+        builder.append(RecordSlices::new(timestamp, None, Some(b"value"))).unwrap();
+    }
+    let mut packed = Vec::from(builder.finish(Stamp::NONE, Compression::Gzip).unwrap());
+    packed[BATCH_OVERHEAD_BYTES..].fill(0);
+    broker.append(at, &batch(&["before"])).await;
+    broker.append(at, &packed).await;
+    broker.append(at, &batch_at(&["after"], 200, Stamp::NONE)).await;
+    let found = |offset, timestamp| Some(Found { offset, timestamp, leader_epoch: 0 });
+    assert_eq!(broker.log.find_timestamp(at, 101).unwrap(), found(1, 102));
+    assert_eq!(broker.log.find_timestamp(at, 103).unwrap(), found(4, 200));
 }
 
 #[tokio::test(start_paused = true)]
