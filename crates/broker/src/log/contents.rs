@@ -135,7 +135,8 @@ impl Contents {
     }
 
     fn forget(&mut self, topic: Uuid) {
-        for partition in self.partitions.remove(&topic).into_iter().flatten() {
+        for mut partition in self.partitions.remove(&topic).into_iter().flatten() {
+            partition.tell();
             self.partition_count -= 1;
             self.with_unmoved.remove(&partition.id);
             self.unmoved_bytes -= partition.unmoved.iter().map(|it| it.bytes.len()).sum::<usize>();

@@ -80,11 +80,16 @@ impl Partition {
     pub(super) fn on_settled(&mut self, offset: i64) {
         if offset > self.high_watermark {
             self.high_watermark = offset;
-            self.waiting.drain(..).filter_map(|it| it.upgrade()).for_each(|it| it.notify_one());
+            self.tell();
         }
     }
 
-    /// `notify` is told once, when the high watermark rises next.
+    /// Wakes those who wait: there is more to read, or never will be.
+    pub(super) fn tell(&mut self) {
+        self.waiting.drain(..).filter_map(|it| it.upgrade()).for_each(|it| it.notify_one());
+    }
+
+    /// `notify` is told once, when the high watermark rises next or the partition is deleted.
     pub(super) fn notify(&mut self, notify: &Arc<Notify>) {
         if self.waiting.len() == self.waiting.capacity() {
             self.waiting.retain(|it| it.strong_count() > 0);

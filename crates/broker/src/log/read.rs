@@ -90,7 +90,8 @@ impl Log {
         latest.map_or(Ok(None), |latest| self.find_timestamp(at, latest))
     }
 
-    /// `notify` is told once, when the high watermark of any of these rises next. Those that do not exist never do.
+    /// `notify` is told once, when the high watermark of any of these rises next or one is deleted. Of those that do
+    /// not exist there is nothing to tell.
     pub(crate) fn notify_of(&self, partitions: impl IntoIterator<Item = PartitionId>, notify: &Arc<Notify>) {
         let mut state = self.shared.state();
         for at in partitions {

@@ -10,8 +10,8 @@ use vltava_broker::{
 use vltava_wire::{
     Api, Compression, ErrorCode, Uuid,
     messages::{
-        ApiVersionsRequest, FetchRequest, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
-        MetadataRequest,
+        ApiVersionsRequest, DeleteTopicsRequest, FetchRequest, ListOffsetsPartition, ListOffsetsRequest,
+        ListOffsetsTopic, MetadataRequest,
         fetch::{FetchPartition, FetchTopic},
     },
     record::Stamp,
@@ -155,6 +155,21 @@ async fn an_append_wakes_a_fetch_that_waits_for_it() {
     append(&mut writer, 0, &["a"]).await;
     let response = reader.receive::<FetchRequest>(12, id).await;
     assert_eq!(records(fetched(&response)), [(0, "a".to_owned())]);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_waits_is_told_when_its_topic_is_deleted() {
+    let broker = broker().await;
+    let (mut reader, mut admin) = (Caller::of(&broker), Caller::of(&broker));
+    let start = Instant::now();
+    let id = reader.send(12, &fetch(0, 60_000)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let request = DeleteTopicsRequest { topic_names: vec!["orders".to_owned()], ..Default::default() };
+    assert_eq!(admin.call(5, request).await.responses[0].error_code, 0);
+    let response = reader.receive::<FetchRequest>(12, id).await;
+    let code = ErrorCode::from(fetched(&response).error_code);
+    assert_eq!(code, ErrorCode::UnknownTopicOrPartition);
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
