@@ -5,7 +5,7 @@
 //! A number that was given but will never be written is a gap that the broker does not forgive. Then the numbers
 //! start again in a new epoch, which fences every copy that is still on its way. A batch takes part in that only
 //! if all its copies are known not to be written; one that may be written fails, and says so, since a copy of it
-//! under another number would not be known as one.
+//! under another number would not be known as one. One fails, too, behind which another is written already.
 
 use std::collections::VecDeque;
 
@@ -107,6 +107,8 @@ pub enum Reason {
     Expired(Option<ErrorCode>),
     /// A batch before it was given up, and nothing tells whether this one is written.
     Orphaned,
+    /// A batch behind it is written and the broker does not take it any more: it could only go out of order.
+    Overtaken,
     /// There is no identity under which it could be written.
     Anonymous,
     /// It could not be packed.
@@ -398,8 +400,8 @@ impl<P> Sequence<P> {
             return;
         }
         let Some(renewal) = self.renewal.take() else { return };
-        while let Some(index) = self.batches.iter().position(|it| it.doubt && it.payload.is_some()) {
-            self.give_up(index, Reason::Orphaned);
+        while let Some((index, reason)) = self.left_behind() {
+            self.give_up(index, reason);
             self.renewal = None;
         }
         self.batches.retain(|it| it.payload.is_some());
@@ -410,6 +412,16 @@ impl<P> Sequence<P> {
             }
         }
         self.numbering = self.numbering.take().and_then(|it| it.renewed(renewal, &mut self.retired));
+    }
+
+    /// A batch that cannot go out under another number, and why.
+    fn left_behind(&self) -> Option<(usize, Reason)> {
+        let written = self.batches.iter().rposition(|it| it.state == State::Written);
+        let mut waiting = self.batches.iter().enumerate().filter(|(_, it)| it.payload.is_some());
+        waiting.find_map(|(index, it)| match it.doubt {
+            true => Some((index, Reason::Orphaned)),
+            false => written.filter(|written| index < *written).map(|_| (index, Reason::Overtaken)),
+        })
     }
 }
 
@@ -586,6 +598,26 @@ mod tests {
         talk.later();
         assert_eq!(talk.sends(), []);
         assert_eq!(talk.finished(), ['a', 'b'].map(|it| failed(it, Reason::Orphaned, true)));
+    }
+
+    #[test]
+    fn what_was_overtaken_is_not_written_out_of_order() {
+        for (error, reason, maybe_written) in [
+            (ErrorCode::CorruptMessage, Reason::Overtaken, false),
+            (ErrorCode::NotEnoughReplicas, Reason::Orphaned, true),
+        ] {
+            let mut talk = talk("abc");
+            talk.sends();
+            talk.answered(0, error);
+            talk.answered(1, WRITTEN);
+            talk.answered(2, GAP);
+            talk.later();
+            assert_eq!(talk.sends(), [('a', 0, 0)]);
+            talk.answered(0, GAP);
+            talk.later();
+            assert_eq!(talk.sends(), [('c', 1, 0)], "{error}");
+            assert_eq!(talk.finished(), [('b', None), failed('a', reason, maybe_written)], "{error}");
+        }
     }
 
     #[test]
