@@ -44,11 +44,7 @@ pub(super) async fn committed(
             Ok(found) => return Ok(found),
             Err(failure) => failure,
         };
-        let is_final = match failure.code() {
-            Some(code) => matches!(code.class(), Class::Fatal | Class::Denied | Class::Fenced),
-            None => !failure.is_retriable(),
-        };
-        if is_final {
+        if is_final(&failure) {
             return Err(failure.doing(format!("fetching the offsets that group {group} has committed")));
         }
         debug!(%group, error = %failure, "asking again for committed offsets");
@@ -56,6 +52,15 @@ pub(super) async fn committed(
         context.clock.sleep_until(context.now() + pause).await;
     }
     unreachable!("the loop ends with an answer")
+}
+
+/// Whether asking again is of no use. A broker that fails by something it has no name for may be well again soon.
+fn is_final(failure: &Error) -> bool {
+    match failure.code() {
+        Some(ErrorCode::UnknownServerError) => false,
+        Some(code) => matches!(code.class(), Class::Fatal | Class::Denied | Class::Fenced),
+        None => !failure.is_retriable(),
+    }
 }
 
 /// Asks once.
@@ -248,7 +253,19 @@ mod tests {
             ),
         ] {
             assert_eq!(read(answer, &topics()), Err(code));
-            assert!(!matches!(code.class(), Class::Fatal | Class::Denied | Class::Fenced), "{code:?}");
+            assert!(!is_final(&Error::refused(code)), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_failed_is_asked_again_and_one_that_refuses_is_not() {
+        for (code, expected) in [
+            (ErrorCode::UnknownServerError, false),
+            (ErrorCode::CoordinatorLoadInProgress, false),
+            (ErrorCode::GroupAuthorizationFailed, true),
+            (ErrorCode::InvalidGroupId, true),
+        ] {
+            assert_eq!(is_final(&Error::refused(code)), expected, "{code:?}");
         }
     }
 
