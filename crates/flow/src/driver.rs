@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -101,6 +102,8 @@ struct Revoking {
     shards: usize,
 }
 
+type Requests = mpsc::UnboundedReceiver<Request>;
+
 /// What a driver waits for.
 enum Heard {
     Request(Request),
@@ -185,19 +188,18 @@ impl<H: Handler> Driver<H> {
         self.shards.push(ordering);
     }
 
-    async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) -> Result<Summary> {
+    async fn run(mut self, mut requests: Requests) -> Result<Summary> {
         while !self.tasks.is_empty() {
             match self.hear(&mut requests).await {
-                Heard::Request(Request::Stop { within }) => self.stop(within),
-                Heard::Request(Request::Stats(asked)) => drop(asked.send(self.stats().await)),
+                Heard::Request(request) => self.asked(request).await,
                 Heard::Report(Report::Failed(error)) => self.fail(error),
-                Heard::Report(Report::Released(number)) => self.released(number).await,
+                Heard::Report(Report::Released(number)) => self.released(number, &mut requests).await,
                 Heard::Ended(Ok(ran)) => {
                     self.ran.done += ran.done;
                     self.ran.cut_short += ran.cut_short;
                 }
                 Heard::Ended(Err(error)) => self.fail(died(error)),
-                Heard::Event(Some(event)) => self.event(event).await,
+                Heard::Event(Some(event)) => self.event(event, &mut requests).await,
                 Heard::Event(None) => {
                     self.fail(Error::new(ErrorKind::Client, "the group was left by someone else's wish"));
                 }
@@ -208,7 +210,7 @@ impl<H: Handler> Driver<H> {
         self.leave().await
     }
 
-    async fn hear(&mut self, requests: &mut mpsc::UnboundedReceiver<Request>) -> Heard {
+    async fn hear(&mut self, requests: &mut Requests) -> Heard {
         let looks = self.until_caught_up && self.deadline.is_none();
         tokio::select! {
             biased;
@@ -220,6 +222,32 @@ impl<H: Handler> Driver<H> {
                 Err(error) => Heard::Failed(error),
             },
             () = self.clock.sleep_until(self.clock.now() + LOOK), if looks => Heard::Look,
+        }
+    }
+
+    async fn asked(&mut self, request: Request) {
+        match request {
+            Request::Stop { within } => self.stop(within),
+            Request::Stats(asked) => drop(asked.send(self.stats().await)),
+        }
+    }
+
+    /// Waits for a hook, but no longer than until a deadline of its own or that of a stop, which is heard meanwhile.
+    async fn wait(
+        &mut self,
+        hook: impl Future<Output = ()> + Send,
+        until: Option<Moment>,
+        requests: &mut Requests,
+    ) {
+        let mut hook = pin!(hook);
+        loop {
+            let deadline = until.into_iter().chain(self.deadline).min();
+            tokio::select! {
+                biased;
+                () = &mut hook => return,
+                Some(request) = requests.recv() => self.asked(request).await,
+                () = self.clock.sleep_until(deadline.unwrap_or_default()), if deadline.is_some() => return,
+            }
         }
     }
 
@@ -242,26 +270,28 @@ impl<H: Handler> Driver<H> {
         self.stop(self.drain);
     }
 
-    async fn event(&mut self, event: Event) {
+    async fn event(&mut self, event: Event, requests: &mut Requests) {
         match event {
-            Event::Assigned(streams) => self.assign(streams).await,
-            Event::Revoked(revocation) => self.revoke(revocation).await,
+            Event::Assigned(streams) => self.assign(streams, requests).await,
+            Event::Revoked(revocation) => self.revoke(revocation, requests).await,
             Event::Lost(partitions) => {
                 self.is_assigned = false;
                 info!(partitions = list(&partitions), "lost: what was not committed will be done again");
                 for (shard, partitions) in self.by_shard(&partitions) {
                     self.tell(shard, Order::Lose(partitions));
                 }
-                self.handler.lost(&partitions).await;
+                let handler = self.handler.clone();
+                self.wait(handler.lost(&partitions), None, requests).await;
             }
         }
     }
 
-    async fn assign(&mut self, streams: Vec<PartitionStream>) {
+    async fn assign(&mut self, streams: Vec<PartitionStream>, requests: &mut Requests) {
         self.is_assigned = true;
         let partitions: Vec<_> = streams.iter().map(|it| it.topic_partition().clone()).collect();
         info!(partitions = list(&partitions), "assigned");
-        self.handler.assigned(&partitions).await;
+        let handler = self.handler.clone();
+        self.wait(handler.assigned(&partitions), None, requests).await;
         let mut parts: Vec<Vec<PartitionStream>> = self.shards.iter().map(|_| Vec::new()).collect();
         for stream in streams {
             let shard = self.least_loaded();
@@ -290,7 +320,7 @@ impl<H: Handler> Driver<H> {
         parts
     }
 
-    async fn revoke(&mut self, revocation: Revocation) {
+    async fn revoke(&mut self, revocation: Revocation, requests: &mut Requests) {
         info!(partitions = list(&revocation.partitions), "to be given back");
         self.is_assigned = false;
         self.revocations_made += 1;
@@ -302,23 +332,20 @@ impl<H: Handler> Driver<H> {
         }
         self.revocations.insert(number, Revoking { revocation, shards: shards.max(1) });
         if shards == 0 {
-            self.released(number).await;
+            self.released(number, requests).await;
         }
     }
 
     /// A shard is done with its part of a revocation; the last one gives it back.
-    async fn released(&mut self, number: u64) {
+    async fn released(&mut self, number: u64, requests: &mut Requests) {
         let Some(revoking) = self.revocations.get_mut(&number) else { return };
         revoking.shards -= 1;
         if revoking.shards > 0 {
             return;
         }
         let Revoking { revocation, .. } = self.revocations.remove(&number).expect("it was just there");
-        tokio::select! {
-            biased;
-            () = self.handler.revoked(&revocation.partitions) => (),
-            () = self.clock.sleep_until(revocation.deadline) => (),
-        }
+        let (handler, deadline) = (self.handler.clone(), revocation.deadline);
+        self.wait(handler.revoked(&revocation.partitions), Some(deadline), requests).await;
         revocation.done();
     }
 

@@ -273,6 +273,27 @@ async fn every_stop_is_heard_however_many_came_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hook_that_never_ends_does_not_keep_a_flow_from_stopping() {
+    struct Stuck;
+    impl Handler for Stuck {
+        async fn handle(&self, _: Context, _: Record) -> Result<Outcome, vltava_flow::Failure> {
+            Ok(Outcome::Done)
+        }
+        async fn assigned(&self, _: &[vltava_client::TopicPartition]) {
+            std::future::pending().await
+        }
+    }
+    let mut world = World::new(1).await;
+    world.produce(10, 10).await;
+    let stuck = world.flow().await.handler(Stuck).start().await.expect("it starts");
+    sleep(Duration::from_secs(5)).await;
+    let start = Instant::now();
+    let summary = soon(stuck.stop(Duration::from_secs(1))).await.expect("there was nothing to finish");
+    assert_eq!(summary.done, 0);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_prefetch_of_one_record_still_gets_through() {
     let mut world = World::new(1).await;
     world.produce(50, 5).await;
