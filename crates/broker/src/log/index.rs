@@ -72,12 +72,21 @@ impl Index {
 
     /// Where to begin to look, in a segment of this length.
     pub(super) fn seek(&self, file: &dyn File, length: u64, target: Target) -> io::Result<u64> {
-        let mut points = self.points();
-        let from = points.covered;
-        if from < length {
-            scan(file, from, length, |position, batch| points.note(position, batch))?;
+        let known = self.points();
+        if known.covered >= length {
+            return Ok(known.seek(target));
         }
-        Ok(points.seek(target))
+        // A segment may be long: who appends to it does not wait until it is read.
+        let mut points = known.clone();
+        drop(known);
+        let from = points.covered;
+        scan(file, from, length, |position, batch| points.note(position, batch))?;
+        let place = points.seek(target);
+        let mut known = self.points();
+        if known.covered < points.covered {
+            *known = points;
+        }
+        Ok(place)
     }
 
     /// What to store of it, if all of a segment of this length is known.
@@ -183,7 +192,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::disk::{Disk, Memory};
+    use crate::disk::{Disk, Memory, Syncing};
 
     /// A segment of batches of about 1 KiB with one record each, whose timestamps rise and fall.
     fn segment(batches: i64) -> (std::sync::Arc<dyn File>, Vec<(u64, BatchHeader)>) {
@@ -220,6 +229,53 @@ mod tests {
             let from = index.seek(&*file, length(&headers), time).unwrap();
             assert!(from <= first && first - from < INTERVAL_BYTES, "{from} for {first}");
         }
+    }
+
+    /// A file that something happens to whenever it is read.
+    struct Disturbed<'a, F>(&'a dyn File, F);
+
+    impl<F: Fn() + Send + Sync> File for Disturbed<'_, F> {
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+            (self.1)();
+            self.0.read_at(offset, buffer)
+        }
+
+        fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+            self.0.write_at(offset, bytes)
+        }
+
+        fn truncate(&self, length: u64) -> io::Result<()> {
+            self.0.truncate(length)
+        }
+
+        fn length(&self) -> io::Result<u64> {
+            self.0.length()
+        }
+
+        fn sync(&self) -> Syncing {
+            self.0.sync()
+        }
+
+        fn fill(&self, length: u64) -> Syncing {
+            self.0.fill(length)
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_scan_and_it_takes_back_nothing() {
+        let (file, headers) = segment(200);
+        let (scanned, known) = (Index::default(), Index::default());
+        headers.iter().for_each(|(position, header)| known.note(*position, header));
+        let (short, all) = (length(&headers[..77]), length(&headers));
+        let stored = known.encode(all).unwrap();
+        let file = Disturbed(&*file, || {
+            assert!(scanned.0.try_lock().is_ok(), "the index is free while its segment is read");
+            scanned.restore(&stored, all);
+        });
+        let target = Target::Offset(70);
+        let place = scanned.seek(&file, short, target).unwrap();
+        assert_eq!(place, known.seek(&file, all, target).unwrap());
+        assert_eq!(scanned.points().covered, all, "more was known by the end of the scan");
     }
 
     #[test]
