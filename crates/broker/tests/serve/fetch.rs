@@ -111,8 +111,8 @@ async fn a_response_that_is_full_reads_no_more() {
     broker.shutdown().await.unwrap();
     let broker = start().await.unwrap();
     let mut caller = Caller::of(&broker);
-    let second = disk.list().unwrap().into_iter().map(|(name, _)| name);
-    let second = second.filter(|name| name.contains("-1-") && name.ends_with(".log")).last().unwrap();
+    let mut names = disk.list().unwrap().into_iter().map(|(name, _)| name);
+    let second = names.find(|name| name.contains("-1-") && name.ends_with(".log")).unwrap();
     disk.damage(&second, 0..60).unwrap();
     let one = records_bytes(&mut caller).await;
     for (max_bytes, code) in
