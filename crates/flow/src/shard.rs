@@ -96,7 +96,7 @@ pub(crate) struct Shard<C, F: Future<Output = Handled>> {
     pub(crate) ran: Ran,
 }
 
-/// A shard lets other tasks run after so many records that were ready at once.
+/// A shard lets other tasks run after so many records that were ready at once, or so many handlers that were woken.
 const READY_IN_A_ROW: usize = 64;
 
 impl<C, F> Shard<C, F>
@@ -111,10 +111,11 @@ where
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ran> {
         let now = self.alarm.now();
-        let mut ready = READY_IN_A_ROW;
+        // Each has its own: handlers that wake themselves keep no record from starting.
+        let (mut woken, mut ready) = (READY_IN_A_ROW, READY_IN_A_ROW);
         loop {
             let mut moved = self.obey(now, context);
-            moved |= self.finish(context);
+            moved |= self.finish(&mut woken, context);
             moved |= self.feed(context);
             moved |= self.start(&mut ready, context);
             moved |= self.commit(now, context);
@@ -122,12 +123,12 @@ where
             if self.stopping && self.leaving.is_empty() {
                 return Poll::Ready(self.ran);
             }
-            if !moved {
-                break;
-            }
-            if ready == 0 {
+            if woken == 0 || ready == 0 {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
+            }
+            if !moved {
+                break;
             }
         }
         if let Some(at) = self.wake_at()
@@ -195,9 +196,9 @@ where
         self.leaving.push_back(Leaving::new(places, why, now, deadline));
     }
 
-    fn finish(&mut self, context: &mut Context<'_>) -> bool {
+    fn finish(&mut self, woken: &mut usize, context: &mut Context<'_>) -> bool {
         let mut moved = false;
-        while let Some(ended) = self.slots.poll_ended(context) {
+        while let Some(ended) = self.slots.poll_ended(woken, context) {
             self.ended(ended);
             moved = true;
         }

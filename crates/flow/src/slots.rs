@@ -52,9 +52,16 @@ impl<M, F: Future> Slots<M, F> {
         self.poll_slot(number)
     }
 
-    /// The next that was woken and has ended. Without one, `context` is woken by the next wake of any.
-    pub(crate) fn poll_ended(&mut self, context: &mut Context<'_>) -> Option<Ended<M, F::Output>> {
-        while let Some(number) = self.wakes.take(context) {
+    /// The next that was woken and has ended. Without one, `context` is woken by the next wake of any; but once
+    /// `polls` are used up, the caller has to come back by itself.
+    pub(crate) fn poll_ended(
+        &mut self,
+        polls: &mut usize,
+        context: &mut Context<'_>,
+    ) -> Option<Ended<M, F::Output>> {
+        while *polls > 0 {
+            let number = self.wakes.take(context)?;
+            *polls -= 1;
             if let Some(ended) = self.poll_slot(number) {
                 return Some(ended);
             }
@@ -96,14 +103,16 @@ impl<M, F: Future> Slots<M, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::task::Waker;
+    use std::{future, task::Waker};
     use tokio::sync::oneshot;
 
     type Boxed = Pin<Box<dyn Future<Output = u32>>>;
 
     fn answered(slots: &mut Slots<&'static str, Boxed>) -> Vec<(&'static str, Option<u32>)> {
         let context = &mut Context::from_waker(Waker::noop());
-        std::iter::from_fn(|| slots.poll_ended(context)).map(|it| (it.meta, it.result.ok())).collect()
+        std::iter::from_fn(|| slots.poll_ended(&mut 10, context))
+            .map(|it| (it.meta, it.result.ok()))
+            .collect()
     }
 
     fn waits(answer: oneshot::Receiver<u32>) -> Boxed {
@@ -142,6 +151,22 @@ mod tests {
         assert!(ended.result.is_err());
         answer.send(3).unwrap();
         assert_eq!(answered(&mut slots), [("waits", Some(3))]);
+    }
+
+    #[test]
+    fn what_wakes_itself_is_polled_no_more_often_than_agreed() {
+        let (mut slots, mut polled) = (Slots::new(), 0);
+        let restless = future::poll_fn(move |context| {
+            polled += 1;
+            context.waker().wake_by_ref();
+            if polled > 20 { Poll::Ready(polled) } else { Poll::Pending }
+        });
+        assert!(slots.start("restless", restless).is_none());
+        let context = &mut Context::from_waker(Waker::noop());
+        let mut polls = 10;
+        assert!(slots.poll_ended(&mut polls, context).is_none());
+        assert_eq!(polls, 0);
+        assert_eq!(slots.poll_ended(&mut 10, context).and_then(|it| it.result.ok()), Some(21));
     }
 
     #[test]
