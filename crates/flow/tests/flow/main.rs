@@ -280,7 +280,7 @@ async fn a_hook_that_never_ends_does_not_keep_a_flow_from_stopping() {
             Ok(Outcome::Done)
         }
         async fn assigned(&self, _: &[vltava_client::TopicPartition]) {
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
     }
     let mut world = World::new(1).await;
