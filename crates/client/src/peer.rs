@@ -4,6 +4,7 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -25,6 +26,8 @@ use crate::{
 pub(crate) enum Reply {
     /// Answers with this frame, its length included.
     Frame(Bytes),
+    /// Answers with this frame after so long.
+    Late(Bytes, Duration),
     /// Says nothing.
     Silence,
     /// Closes the connection.
@@ -90,6 +93,10 @@ impl Peer {
             stream.read_exact(&mut frame).await?;
             match self.reply(address.clone(), frame.freeze()) {
                 Reply::Frame(frame) => stream.write_all(&frame).await?,
+                Reply::Late(frame, wait) => {
+                    tokio::time::sleep(wait).await;
+                    stream.write_all(&frame).await?;
+                }
                 Reply::Silence => (),
                 Reply::Cut => return Ok(()),
             }
