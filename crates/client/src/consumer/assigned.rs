@@ -33,7 +33,9 @@ impl AssignedConsumer {
         let mut streams = Streams::default();
         streams.extend(fetcher.assign(AssignmentId(0), partitions.into_iter().map(assignment)));
         let driver = Task::spawn(async move {
-            fetcher.drive().await;
+            loop {
+                fetcher.drive().await;
+            }
         });
         Self { streams, positions: BTreeMap::new(), ends: None, _driver: driver }
     }

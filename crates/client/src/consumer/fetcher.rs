@@ -3,7 +3,10 @@
 //!
 //! It is part of its owner's task, so that assigning, revoking and fetching cannot race.
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::Notify;
@@ -42,6 +45,14 @@ pub(crate) struct Assignment {
     pub(crate) committed: Option<(i64, String)>,
 }
 
+/// Where a partition begins that was to start at an end of its log.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) topic_partition: TopicPartition,
+    pub(crate) assignment: AssignmentId,
+    pub(crate) offset: i64,
+}
+
 /// The fetching of all that is assigned to one consumer.
 pub(crate) struct Fetcher {
     cluster: Cluster,
@@ -53,6 +64,7 @@ pub(crate) struct Fetcher {
     /// Beyond the time that a broker may hold a fetch back, it has the request timeout to answer.
     wait_max: std::time::Duration,
     calls: FuturesUnordered<BoxFuture<Done>>,
+    started: VecDeque<Started>,
     room: Arc<Notify>,
     news: Reader,
     alarm: Alarm,
@@ -88,6 +100,7 @@ impl Fetcher {
             prefetch_bytes: config.prefetch_bytes,
             wait_max: config.max_wait,
             calls: FuturesUnordered::new(),
+            started: VecDeque::new(),
             room: Arc::default(),
             news: cluster.news(),
             alarm: Alarm::new(context.clock.clone()),
@@ -115,9 +128,13 @@ impl Fetcher {
         }
     }
 
-    /// Fetches, for as long as it is polled. Cancel-safe: nothing that came is lost.
-    pub(crate) async fn drive(&mut self) -> Infallible {
+    /// Fetches, for as long as it is polled, and completes where a start was found: before anything that was read
+    /// from there on can be answered to. Cancel-safe: nothing that came is lost.
+    pub(crate) async fn drive(&mut self) -> Started {
         loop {
+            if let Some(started) = self.started.pop_front() {
+                return started;
+            }
             let deadline = self.act();
             tokio::select! {
                 biased;
@@ -290,8 +307,8 @@ impl Fetcher {
     }
 
     /// Passes on to a partition's reader what has come of it.
-    fn tell(&self, event: Event, answer_bytes: usize) {
-        let Some(Partition { lane, .. }) = self.partitions.get(event.partition()) else { return };
+    fn tell(&mut self, event: Event, answer_bytes: usize) {
+        let Some(Partition { lane, assignment, .. }) = self.partitions.get(event.partition()) else { return };
         match event {
             Event::Fetched(fetched) => {
                 let bytes = fetched.records.len();
@@ -303,6 +320,10 @@ impl Fetcher {
                     warn!(%partition, ?from, to, "the log does not have the offset that is due: going on elsewhere");
                 }
                 lane.put([Item::Position(to)], 0);
+                if cause == Cause::Started {
+                    let assignment = *assignment;
+                    self.started.push_back(Started { topic_partition: partition, assignment, offset: to });
+                }
             }
             Event::Failed { partition, offset, error } => {
                 lane.put([Item::Failed(fetch::failure(&partition, offset, error))], 0);

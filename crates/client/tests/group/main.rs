@@ -156,6 +156,22 @@ async fn at_the_deadline_the_rebalance_goes_on_and_the_old_assignment_commits_no
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_that_starts_at_the_end_misses_nothing_when_its_first_member_dies_before_a_commit() {
+    let mut world = World::new(1).await;
+    world.produce(0, 5).await;
+    let (member, dies) = world.member().await;
+    let mut first = member.start(StartOffset::Latest).subscribe([TOPIC]).await.expect("the topic is there");
+    assert!(timeout(SOON, first.next()).await.is_err(), "there is nothing new");
+    assert_eq!(world.committed(0).await.0, 5);
+    dies.kill();
+    world.produce(0, 3).await;
+    let (member, _) = world.member().await;
+    let mut next = member.start(StartOffset::Latest).subscribe([TOPIC]).await.expect("the topic is there");
+    tokio::time::sleep(SESSION).await;
+    assert_eq!(drain(&mut next).await, ["0:5", "0:6", "0:7"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_end_with_their_assignment_and_come_back_under_a_new_number() {
     let mut world = World::new(1).await;
     world.produce(0, 3).await;

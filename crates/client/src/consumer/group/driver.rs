@@ -25,7 +25,7 @@ use crate::{
     consumer::{
         AssignmentId, Commit, Committer, Event, Events, Offset, Revocation,
         events::Order,
-        fetcher::{Assignment, Fetcher},
+        fetcher::{Assignment, Fetcher, Started},
     },
     context::Context,
     error::{Error, ErrorKind, Result},
@@ -101,6 +101,7 @@ enum Woken {
     Ticket(Ticket),
     Order(Option<Order>),
     Starts(Result<Offsets>),
+    Started(Started),
     News,
     HandedOver,
     Alarm,
@@ -177,7 +178,7 @@ impl Driver {
             () = self.outbox.hand_over(), if unread => Woken::HandedOver,
             () = self.news.changed() => Woken::News,
             () = self.alarm.wait(deadline) => Woken::Alarm,
-            never = self.fetcher.drive() => match never {},
+            started = self.fetcher.drive() => Woken::Started(started),
         }
     }
 
@@ -195,6 +196,7 @@ impl Driver {
             Woken::HandedOver => self.leave_if_abandoned(now),
             Woken::Starts(Ok(committed)) => self.assigned(committed),
             Woken::Starts(Err(error)) => self.fail(error),
+            Woken::Started(started) => self.pin(started),
             Woken::News | Woken::Alarm => self.count(now),
         }
     }
@@ -311,8 +313,7 @@ impl Driver {
     fn ordered(&mut self, now: Moment, order: Order) {
         match order {
             Order::Commit { commits, done } => {
-                self.commit_ids += 1;
-                let id = CommitId(self.commit_ids);
+                let id = self.next_commit();
                 self.commits.insert(id, done);
                 self.member.commit(id, commits.into_iter().map(commit).collect());
             }
@@ -322,6 +323,23 @@ impl Driver {
                 self.member.leave(now + within);
             }
         }
+    }
+
+    /// Commits the end of a log as the start that it was taken for: whoever gets the partition before the user has
+    /// committed would take a later one. Nobody waits for it, and it never passes what the user commits.
+    fn pin(&mut self, started: Started) {
+        if self.start != StartOffset::Latest {
+            return;
+        }
+        let Started { topic_partition, assignment, offset } = started;
+        let start = Commit { topic_partition, assignment, offset, leader_epoch: -1, metadata: String::new() };
+        let id = self.next_commit();
+        self.member.commit(id, vec![commit(start)]);
+    }
+
+    fn next_commit(&mut self) -> CommitId {
+        self.commit_ids += 1;
+        CommitId(self.commit_ids)
     }
 
     /// Whether nobody can hear of this member or commit for it.
