@@ -6,7 +6,7 @@ mod world;
 use std::{collections::BTreeMap, time::Duration};
 
 use vltava_client::{
-    Compression, Delivery, ErrorKind, Offset, Producer, ProducerRecord, Timestamp, TopicPartition,
+    Compression, Delivery, ErrorKind, NewTopic, Offset, Producer, ProducerRecord, Timestamp, TopicPartition,
 };
 use world::{World, drain, read_all};
 
@@ -171,6 +171,31 @@ async fn an_offset_beyond_the_log_is_an_error_unless_told_otherwise() {
     let mut consumer = client.consumer().assign([(orders, Offset::Exact(99))]).await.expect("an assignment");
     let batch = consumer.next().await.expect("it starts again").expect("not the end");
     assert_eq!(batch.iter().next().expect("a record").offset(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
+    let world = World::new(&[]).await;
+    let client = world.client().await;
+    let admin = client.admin();
+    let mut values = Vec::new();
+    let start = [(TopicPartition::new("orders", 0), Offset::Earliest)];
+    let mut consumer = client.consumer().assign(start).await.expect("an assignment");
+    for (life, count) in [("old", 2), ("new", 4)] {
+        admin.create_topic(NewTopic::new("orders").partitions(1)).await.expect("it is created");
+        let producer = world.client().await.producer();
+        for n in 0..count {
+            drop(send(&producer, ProducerRecord::to("orders").value(format!("{life} {n}"))).await);
+        }
+        producer.flush().await;
+        while values.last() != Some(&format!("{life} {}", count - 1)) {
+            let batch = consumer.next().await.expect("no error is due").expect("not the end");
+            let value = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            values.extend(batch.iter().filter_map(|it| it.value().map(value)));
+        }
+        admin.delete_topic("orders").await.expect("it is deleted");
+    }
+    assert_eq!(values, ["old 0", "old 1", "new 0", "new 1", "new 2", "new 3"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -38,6 +38,9 @@ pub(super) fn failure(partition: &TopicPartition, offset: Option<i64>, code: Err
         ErrorCode::TopicAuthorizationFailed => {
             Error::refused(code).fix("have the user allowed to read the topic")
         }
+        ErrorCode::InconsistentTopicId => Error::refused(code)
+            .what("the topic was deleted and made anew since it was last read")
+            .fix("start at an offset of the new topic, or say by `start` where to start then"),
         code => Error::refused(code),
     };
     error.doing(format!("reading {partition}{at}"))

@@ -192,6 +192,7 @@ impl Fetcher {
                 Todo::Lookup(request) => self.look_up(node, request),
             }
         }
+        self.tell_all(0);
         if self.positions.take_stale() {
             self.cluster.stale();
         }
@@ -281,9 +282,7 @@ impl Fetcher {
             }
             Done::Since(partition, assignment, found) => self.on_since(&partition, assignment, found),
         }
-        while let Some(event) = self.positions.event() {
-            self.tell(event, answer_bytes);
-        }
+        self.tell_all(answer_bytes);
         for (name, partition) in &self.partitions {
             if let Some(high_watermark) = self.positions.high_watermark(name) {
                 partition.lane.set_high_watermark(high_watermark);
@@ -306,6 +305,12 @@ impl Fetcher {
         }
     }
 
+    fn tell_all(&mut self, answer_bytes: usize) {
+        while let Some(event) = self.positions.event() {
+            self.tell(event, answer_bytes);
+        }
+    }
+
     /// Passes on to a partition's reader what has come of it.
     fn tell(&mut self, event: Event, answer_bytes: usize) {
         let Some(Partition { lane, assignment, .. }) = self.partitions.get(event.partition()) else { return };
@@ -316,8 +321,14 @@ impl Fetcher {
                 lane.put(fetch::items(fetched, answer_bytes), bytes);
             }
             Event::Jumped { partition, from, to, cause } => {
-                if cause == Cause::OutOfRange {
-                    warn!(%partition, ?from, to, "the log does not have the offset that is due: going on elsewhere");
+                match cause {
+                    Cause::Started => (),
+                    Cause::OutOfRange => {
+                        warn!(%partition, ?from, to, "the log does not have the offset that is due: going on elsewhere");
+                    }
+                    Cause::Recreated => {
+                        warn!(%partition, ?from, to, "the topic was made anew: starting over");
+                    }
                 }
                 lane.put([Item::Position(to)], 0);
                 if cause == Cause::Started {

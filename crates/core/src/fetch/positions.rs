@@ -50,6 +50,8 @@ pub struct Positions {
 #[derive(Debug)]
 struct Position {
     turn: u64,
+    /// The topic that its offset is of; zero until that is known, and where brokers are too old for ids.
+    topic_id: Uuid,
     state: State,
     paused: bool,
     /// Since when an answer waits for its reader.
@@ -103,6 +105,7 @@ impl Positions {
         self.next_turn += 1;
         let position = Position {
             turn: self.next_turn,
+            topic_id: Uuid::ZERO,
             state,
             paused: false,
             full_since: None,
@@ -171,6 +174,7 @@ impl Positions {
 
     /// The next question and whom to ask, if there is one. A broker is asked one of each kind at a time.
     pub fn poll(&mut self, now: Moment, view: &View) -> Option<(NodeId, Todo)> {
+        self.look_for_recreated(view);
         let mut nodes: Vec<NodeId> = Vec::new();
         for partition in self.due(now) {
             match view.leader(&partition) {
@@ -262,6 +266,22 @@ impl Positions {
             }
         }
         current
+    }
+
+    /// An offset means nothing in another topic, though it have the same name.
+    fn look_for_recreated(&mut self, view: &View) {
+        let mut recreated = Vec::new();
+        for (partition, position) in &mut self.partitions {
+            let id = view.topic(&partition.topic).map_or(Uuid::ZERO, |it| it.id);
+            if id == Uuid::ZERO {
+                continue;
+            }
+            let before = std::mem::replace(&mut position.topic_id, id);
+            if before != Uuid::ZERO && before != id {
+                recreated.push(partition.clone());
+            }
+        }
+        recreated.iter().for_each(|it| self.on_recreated(it));
     }
 
     fn due(&self, now: Moment) -> Vec<TopicPartition> {
@@ -386,6 +406,23 @@ impl Positions {
         self.change(partition, |it| it.state = State::Lost { edge, from, cause: Cause::OutOfRange });
     }
 
+    /// Nothing of the new topic was read, so reading starts at its beginning: what is there is new. What was asked about
+    /// the old one is forgotten.
+    fn on_recreated(&mut self, partition: &TopicPartition) {
+        self.next_turn += 1;
+        let turn = self.next_turn;
+        self.change(partition, |it| {
+            (it.turn, it.asked) = (turn, false);
+            (it.high_watermark, it.log_start) = (None, None);
+        });
+        let Some(offset) = self.offset(partition) else { return };
+        if self.config.reset == Reset::Fail {
+            return self.give_up(partition, ErrorCode::InconsistentTopicId);
+        }
+        let lost = State::Lost { edge: Edge::Earliest, from: Some(offset), cause: Cause::Recreated };
+        self.change(partition, |it| it.state = lost);
+    }
+
     fn again(&mut self, now: Moment, partition: &TopicPartition, rng: &mut Rng) {
         let backoff = self.backoff;
         self.change(partition, |it| {
@@ -465,6 +502,10 @@ mod tests {
     }
 
     fn view(leader_id: i32, leader_epoch: i32) -> View {
+        view_of(TOPIC_ID, leader_id, leader_epoch)
+    }
+
+    fn view_of(topic_id: Uuid, leader_id: i32, leader_epoch: i32) -> View {
         let led = |partition_index| MetadataResponsePartition {
             partition_index,
             leader_id,
@@ -473,7 +514,7 @@ mod tests {
         };
         let topic = MetadataResponseTopic {
             name: Some("orders".into()),
-            topic_id: TOPIC_ID,
+            topic_id,
             partitions: (0..2).map(led).collect(),
             ..Default::default()
         };
@@ -662,6 +703,44 @@ mod tests {
         let Some(Event::Failed { offset, error, .. }) = failed else { panic!("{failed:?} is no failure") };
         assert_eq!((offset, error), (Some(10), ErrorCode::OffsetOutOfRange));
         assert_eq!(consumer.fetches(NOW), Some((vec![(1, 10)], 500)), "the other goes on");
+    }
+
+    #[test]
+    fn a_topic_that_was_made_anew_is_read_from_its_beginning() {
+        let mut consumer = consumer(Reset::To(Edge::Latest));
+        consumer.fetches(NOW);
+        consumer.view = view_of(Uuid(78), 1, 0);
+        assert!(consumer.looks_up(NOW));
+        consumer.answered(NOW, &[(0, ErrorCode::None, batch(10, 1))]);
+        assert!(consumer.positions.event().is_none(), "that was of the old topic");
+        consumer.found(0, 0, ErrorCode::None);
+        let jumped = consumer.positions.event();
+        let Some(Event::Jumped { from, to, cause, .. }) = jumped else { panic!("{jumped:?} is no jump") };
+        assert_eq!((from, to, cause), (Some(10), 0, Cause::Recreated));
+        assert_eq!(consumer.fetches(NOW), Some((vec![(0, 0)], 500)));
+    }
+
+    #[test]
+    fn a_topic_that_was_made_anew_is_not_read_if_that_was_chosen() {
+        let mut consumer = consumer(Reset::Fail);
+        consumer.fetches(NOW);
+        consumer.view = view_of(Uuid(78), 1, 0);
+        assert_eq!(consumer.fetches(NOW), None);
+        let failed = consumer.positions.event();
+        let Some(Event::Failed { offset, error, .. }) = failed else { panic!("{failed:?} is no failure") };
+        assert_eq!((offset, error), (Some(10), ErrorCode::InconsistentTopicId));
+    }
+
+    #[test]
+    fn a_broker_that_tells_no_id_makes_no_topic_anew() {
+        let mut consumer = consumer(Reset::Fail);
+        consumer.fetches(NOW);
+        consumer.answered(NOW, &[]);
+        consumer.view = view_of(Uuid::ZERO, 1, 0);
+        assert_eq!(consumer.fetches(NOW), Some((vec![(0, 10), (1, 10)], 500)));
+        consumer.answered(NOW, &[]);
+        consumer.view = view(1, 3);
+        assert_eq!(consumer.fetches(NOW), Some((vec![(0, 10), (1, 10)], 500)));
     }
 
     #[test]

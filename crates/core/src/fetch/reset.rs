@@ -41,6 +41,8 @@ pub enum Cause {
     Started,
     /// The log had no such offset.
     OutOfRange,
+    /// The topic was deleted, and another of its name has come to be.
+    Recreated,
 }
 
 /// A question for an end of a log.
