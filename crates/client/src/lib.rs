@@ -24,8 +24,6 @@
 
 mod admin;
 mod alarm;
-#[cfg(test)]
-mod astray;
 mod client;
 mod clock;
 mod cluster;
@@ -35,14 +33,12 @@ mod context;
 mod entropy;
 mod error;
 mod metrics;
-#[cfg(test)]
-mod moved;
 mod net;
 mod news;
-#[cfg(test)]
-mod peer;
 mod producer;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub use admin::{
     Admin, CommittedOffset, GroupDescription, GroupListing, GroupMember, NewTopic, PartitionDescription,

@@ -308,7 +308,7 @@ mod tests {
     use super::*;
     use crate::{
         config,
-        peer::{Peer, Reply},
+        tests::peer::{Peer, Reply},
     };
 
     const PATIENCE: Duration = Duration::from_secs(30);

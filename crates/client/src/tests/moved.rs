@@ -19,7 +19,7 @@ use vltava_wire::{
 
 use crate::{
     Client, Compression, Offset, ProducerRecord,
-    peer::{Asked, Peer, Reply},
+    tests::peer::{Asked, Peer, Reply},
 };
 
 const STALE: ErrorCode = ErrorCode::NotLeaderOrFollower;

@@ -23,7 +23,7 @@ use vltava_wire::{
 use crate::{
     Address, BoxFuture, Client, Compression, Dial, ErrorKind, Offset, Producer, ProducerRecord, Stream,
     TopicPartition, config,
-    peer::{Asked, Peer, Reply},
+    tests::peer::{Asked, Peer, Reply},
 };
 
 /// Two brokers; the second, `broker-2`, leads all partitions of `orders`.
