@@ -42,7 +42,6 @@ use crate::{
 };
 
 pub(crate) use keeper::Keeper;
-#[allow(unused_imports)]
 pub(crate) use read::{Chunk, Found};
 use state::{Closed, State};
 
