@@ -11,12 +11,9 @@ use vltava_wire::{
 use super::Admin;
 use crate::{
     Offset,
-    cluster::Place,
+    cluster::{GROUPS_SINCE, Place, Told, told},
     error::{Error, Result},
 };
-
-/// The first version of OffsetFetch that asks for several groups.
-const GROUPS_SINCE: i16 = 8;
 
 /// What a group has committed for a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,39 +80,16 @@ fn request(group: &str, version: i16) -> OffsetFetchRequest {
 }
 
 /// What an answer says, in whichever version. Partitions without an offset are left out.
-fn committed(mut answer: OffsetFetchResponse) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
+fn committed(answer: OffsetFetchResponse) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
     let mut all = BTreeMap::new();
-    let mut put = |topic: &str, partition: i32, code: i16, committed: CommittedOffset| {
+    for Told { topic, partition, error, offset, leader_epoch, metadata, .. } in told(answer) {
         let partition = TopicPartition::new(topic, partition);
-        match ErrorCode::from(code) {
-            ErrorCode::None if committed.offset >= 0 => drop(all.insert(partition, committed)),
+        match error {
+            ErrorCode::None if offset >= 0 => {
+                all.insert(partition, CommittedOffset { offset, leader_epoch, metadata });
+            }
             ErrorCode::None => (),
             code => return Err(Error::refused(code).doing(format!("asking for the offset of {partition}"))),
-        }
-        Ok(())
-    };
-    for topic in &answer.topics {
-        for it in &topic.partitions {
-            let metadata = it.metadata.clone().unwrap_or_default();
-            let (offset, leader_epoch) = (it.committed_offset, it.committed_leader_epoch);
-            put(
-                &topic.name,
-                it.partition_index,
-                it.error_code,
-                CommittedOffset { offset, leader_epoch, metadata },
-            )?;
-        }
-    }
-    for topic in answer.groups.drain(..).flat_map(|group| group.topics) {
-        for it in topic.partitions {
-            let metadata = it.metadata.unwrap_or_default();
-            let (offset, leader_epoch) = (it.committed_offset, it.committed_leader_epoch);
-            put(
-                &topic.name,
-                it.partition_index,
-                it.error_code,
-                CommittedOffset { offset, leader_epoch, metadata },
-            )?;
         }
     }
     Ok(all)

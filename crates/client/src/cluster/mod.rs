@@ -1,6 +1,7 @@
 //! What a client knows of its cluster, kept fresh by one task, and how requests find the broker they are meant for.
 
 mod call;
+mod committed;
 mod metadata;
 mod offsets;
 
@@ -14,6 +15,7 @@ use vltava_core::{
 use vltava_wire::ErrorCode;
 
 pub(crate) use call::Attempt;
+pub(crate) use committed::{GROUPS_SINCE, Told, told};
 pub(crate) use offsets::Place;
 
 use crate::{

@@ -17,13 +17,11 @@ use vltava_wire::{
 };
 
 use crate::{
-    cluster::{Attempt, Cluster},
+    cluster::{Attempt, Cluster, GROUPS_SINCE, Told, told},
     error::{Error, Result},
     net::Pool,
 };
 
-/// From this version on one request asks for many groups.
-const GROUPS_SINCE: i16 = 8;
 /// From this version on offsets of open transactions can be waited for.
 const STABLE_SINCE: i16 = 7;
 
@@ -127,22 +125,11 @@ fn read(
     let ids: BTreeMap<Uuid, &Arc<str>> = topics.iter().map(|(name, (id, _))| (*id, name)).collect();
     let mut reader = Reader::default();
     check(response.error_code)?;
-    for topic in response.topics {
-        for it in topic.partitions {
-            let at = TopicPartition::new(&*topic.name, it.partition_index);
-            reader.take(at, it.error_code, it.committed_offset, it.metadata)?;
-        }
-    }
-    for group in response.groups {
-        check(group.error_code)?;
-        for topic in group.topics {
-            let by_id = ids.get(&topic.topic_id).filter(|_| topic.name.is_empty());
-            let name = by_id.map_or_else(|| Arc::from(&*topic.name), |name| Arc::clone(name));
-            for it in topic.partitions {
-                let at = TopicPartition::new(name.clone(), it.partition_index);
-                reader.take(at, it.error_code, it.committed_offset, it.metadata)?;
-            }
-        }
+    response.groups.iter().try_for_each(|group| check(group.error_code))?;
+    for Told { topic, topic_id, partition, error, offset, metadata, .. } in told(response) {
+        let by_id = ids.get(&topic_id).filter(|_| topic.is_empty());
+        let name = by_id.map_or_else(|| Arc::from(topic), |name| Arc::clone(name));
+        reader.take(TopicPartition::new(name, partition), error, offset, metadata)?;
     }
     reader.finish(topics)
 }
@@ -157,13 +144,15 @@ impl Reader {
     fn take(
         &mut self,
         at: TopicPartition,
-        code: i16,
+        error: ErrorCode,
         offset: i64,
-        note: Option<String>,
+        note: String,
     ) -> Result<(), ErrorCode> {
-        check(code)?;
+        if error != ErrorCode::None {
+            return Err(error);
+        }
         if offset >= 0 {
-            self.found.insert(at.clone(), (offset, note.unwrap_or_default()));
+            self.found.insert(at.clone(), (offset, note));
         }
         self.seen.insert(at);
         Ok(())
