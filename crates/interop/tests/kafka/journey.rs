@@ -23,7 +23,7 @@ const GROUP: &str = "travellers";
 const PARTITIONS: i32 = 6;
 const KEYS: u32 = 200;
 
-/// Records of each of three parts: before the kill, while a node is away, while it comes back.
+/// Records of each of four parts: before the kill, while a node is away, while it comes back, when all is well.
 const PART: u32 = 10_000;
 
 /// A loaded machine with three Java processes may take this long for an election and a rebalance.
@@ -47,9 +47,12 @@ async fn a_group_reads_what_was_acknowledged_though_a_node_is_killed_and_restart
     let away = tokio::spawn(produce(producer.clone(), PART..2 * PART));
     block_in_place(|| cluster.kill(2));
     stored.extend(away.await.expect("every record is delivered"));
-    let back = tokio::spawn(produce(producer, 2 * PART..3 * PART));
+    let back = tokio::spawn(produce(producer.clone(), 2 * PART..3 * PART));
     block_in_place(|| cluster.start(2));
     stored.extend(back.await.expect("every record is delivered"));
+    // One member may have read all of that before the other was let in.
+    tokio::time::timeout(PATIENCE, shared(&client)).await.expect("both members get partitions");
+    stored.extend(produce(producer, 3 * PART..4 * PART).await);
 
     let all = |seen: &Seen| seen.len() >= stored.len();
     tokio::time::timeout(PATIENCE, seen.subscribe().wait_for(all))
@@ -61,6 +64,17 @@ async fn a_group_reads_what_was_acknowledged_though_a_node_is_killed_and_restart
     let seen = seen.borrow().clone();
     check(&stored, &seen);
     check_commits(&client, &seen).await;
+}
+
+/// Asks until the group's two members have partitions each.
+async fn shared(client: &Client) {
+    loop {
+        // While coordinators move there may be nobody to tell.
+        let Ok(group) = client.admin().describe_group(GROUP).await else { continue };
+        if group.members.len() == 2 && group.members.iter().all(|it| !it.partitions.is_empty()) {
+            return;
+        }
+    }
 }
 
 /// Sends a record for each number, and returns where each was stored.
