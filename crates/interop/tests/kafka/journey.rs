@@ -157,7 +157,7 @@ fn note(seen: &mut Seen, batch: &RecordBatch) {
 /// Every record is there once, where the producer was told, and each key's in the order they were sent.
 fn check(stored: &BTreeMap<u32, (i32, Option<i64>)>, seen: &Seen) {
     let numbers: BTreeSet<_> = seen.values().copied().collect();
-    assert_eq!(numbers, (0..3 * PART).collect(), "every record is there");
+    assert_eq!(numbers, (0..4 * PART).collect(), "every record is there");
     assert_eq!(seen.len(), numbers.len(), "none is there twice");
     for (number, (partition, offset)) in stored {
         let Some(offset) = offset else { continue };
