@@ -230,7 +230,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         if bytes < START_BYTES - LENGTH_BYTES {
             return Err(End::TooShort(length));
         }
-        let api = Api::from_key(key).ok_or(End::NoApi(key))?;
+        let api = dispatch::served(key).ok_or(End::NoApi(key))?;
         if bytes > api.request_bytes_max() {
             return Err(End::TooLong { api, length: bytes });
         }

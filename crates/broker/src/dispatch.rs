@@ -62,6 +62,7 @@ macro_rules! table {
         fn answer(api: Api, call: Call<'_>, correlation_id: i32, input: Decoder) -> Result<Option<Reply>, Refusal> {
             match api {
                 $(Api::$api => serve(call, correlation_id, input, api::$module::answer),)*
+                unserved => Err(Refusal::UnknownApi(unserved.key())),
             }
         }
     };
@@ -87,12 +88,17 @@ table! {
     InitProducerId => init_producer_id;
 }
 
+/// The API of a key, if it is served.
+pub(crate) fn served(key: i16) -> Option<Api> {
+    Api::from_key(key).filter(|api| SERVED.contains(api))
+}
+
 /// Has the request in `frame` take effect, and says how it is answered. `None` needs no response.
 pub(crate) fn dispatch(node: &Arc<Node>, peer: &Peer, frame: Bytes) -> Result<Option<Reply>, Refusal> {
     let budget = DECODE_BYTES.saturating_add(frame.len().saturating_mul(DECODE_FACTOR)).min(DECODE_BYTES_MAX);
     let mut input = Decoder::new(frame, vltava_wire::Version { number: 0, flexible: false }, budget);
     let header = frame::request_header(&mut input).map_err(Refusal::Header)?;
-    let api = Api::from_key(header.api_key).ok_or(Refusal::UnknownApi(header.api_key))?;
+    let api = served(header.api_key).ok_or(Refusal::UnknownApi(header.api_key))?;
     let version = header.api_version;
     let call = Call { node, peer, version, client_id: header.client_id };
     if greeting::advertised(api).contains(&version) {

@@ -25,10 +25,16 @@ const NAMES: usize = 1 << 20;
 /// The longest request that names one thing or nothing; such may come from a peer that nobody knows yet.
 const SMALL: usize = 64 << 10;
 
+/// The longest step of a login, as Kafka's `sasl.server.max.receive.size`: tickets and tokens can be long.
+const TOKENS: usize = 512 << 10;
+
+/// For [`Version::flexible`] of an API that came before flexible versions and was never changed again.
+const NEVER: i16 = i16::MAX;
+
 /// Declares [`Api`] from a table of `key Name: Request => Response, versions, flexible since, bytes;` rows.
 macro_rules! apis {
     (
-        $($key:literal $name:ident: $request:ident => $response:ident, $versions:expr, flexible $flexible:literal, $bytes:expr;)*
+        $($key:literal $name:ident: $request:ident => $response:ident, $versions:expr, flexible $flexible:expr, $bytes:expr;)*
     ) => {
         /// An API of the Kafka protocol.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,10 +108,45 @@ apis! {
     14 SyncGroup: SyncGroupRequest => SyncGroupResponse, 0..=5, flexible 4, LISTS;
     15 DescribeGroups: DescribeGroupsRequest => DescribeGroupsResponse, 0..=6, flexible 5, NAMES;
     16 ListGroups: ListGroupsRequest => ListGroupsResponse, 0..=5, flexible 3, NAMES;
+    17 SaslHandshake: SaslHandshakeRequest => SaslHandshakeResponse, 0..=1, flexible NEVER, SMALL;
     18 ApiVersions: ApiVersionsRequest => ApiVersionsResponse, 0..=4, flexible 3, SMALL;
     19 CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 2..=7, flexible 5, NAMES;
     20 DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse, 1..=6, flexible 4, NAMES;
+    21 DeleteRecords: DeleteRecordsRequest => DeleteRecordsResponse, 0..=2, flexible 2, NAMES;
     22 InitProducerId: InitProducerIdRequest => InitProducerIdResponse, 0..=6, flexible 2, SMALL;
+    23 OffsetForLeaderEpoch: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse, 2..=4, flexible 4, NAMES;
+    24 AddPartitionsToTxn: AddPartitionsToTxnRequest => AddPartitionsToTxnResponse, 0..=5, flexible 3, NAMES;
+    25 AddOffsetsToTxn: AddOffsetsToTxnRequest => AddOffsetsToTxnResponse, 0..=4, flexible 3, SMALL;
+    26 EndTxn: EndTxnRequest => EndTxnResponse, 0..=5, flexible 3, SMALL;
+    28 TxnOffsetCommit: TxnOffsetCommitRequest => TxnOffsetCommitResponse, 0..=5, flexible 3, LISTS;
+    29 DescribeAcls: DescribeAclsRequest => DescribeAclsResponse, 1..=3, flexible 2, NAMES;
+    30 CreateAcls: CreateAclsRequest => CreateAclsResponse, 1..=3, flexible 2, NAMES;
+    31 DeleteAcls: DeleteAclsRequest => DeleteAclsResponse, 1..=3, flexible 2, NAMES;
+    32 DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse, 1..=4, flexible 4, NAMES;
+    33 AlterConfigs: AlterConfigsRequest => AlterConfigsResponse, 0..=2, flexible 2, NAMES;
+    35 DescribeLogDirs: DescribeLogDirsRequest => DescribeLogDirsResponse, 1..=5, flexible 2, NAMES;
+    36 SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse, 0..=2, flexible 2, TOKENS;
+    37 CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse, 0..=3, flexible 2, NAMES;
+    42 DeleteGroups: DeleteGroupsRequest => DeleteGroupsResponse, 0..=2, flexible 2, NAMES;
+    43 ElectLeaders: ElectLeadersRequest => ElectLeadersResponse, 0..=2, flexible 2, NAMES;
+    44 IncrementalAlterConfigs: IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse, 0..=1, flexible 1, NAMES;
+    45 AlterPartitionReassignments: AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse, 0..=1, flexible 0, LISTS;
+    46 ListPartitionReassignments: ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse, 0..=0, flexible 0, NAMES;
+    47 OffsetDelete: OffsetDeleteRequest => OffsetDeleteResponse, 0..=0, flexible NEVER, NAMES;
+    48 DescribeClientQuotas: DescribeClientQuotasRequest => DescribeClientQuotasResponse, 0..=1, flexible 1, NAMES;
+    49 AlterClientQuotas: AlterClientQuotasRequest => AlterClientQuotasResponse, 0..=1, flexible 1, NAMES;
+    50 DescribeUserScramCredentials: DescribeUserScramCredentialsRequest => DescribeUserScramCredentialsResponse, 0..=0, flexible 0, NAMES;
+    51 AlterUserScramCredentials: AlterUserScramCredentialsRequest => AlterUserScramCredentialsResponse, 0..=0, flexible 0, NAMES;
+    55 DescribeQuorum: DescribeQuorumRequest => DescribeQuorumResponse, 0..=2, flexible 0, NAMES;
+    57 UpdateFeatures: UpdateFeaturesRequest => UpdateFeaturesResponse, 0..=2, flexible 0, NAMES;
+    60 DescribeCluster: DescribeClusterRequest => DescribeClusterResponse, 0..=2, flexible 0, SMALL;
+    61 DescribeProducers: DescribeProducersRequest => DescribeProducersResponse, 0..=0, flexible 0, NAMES;
+    65 DescribeTransactions: DescribeTransactionsRequest => DescribeTransactionsResponse, 0..=0, flexible 0, NAMES;
+    66 ListTransactions: ListTransactionsRequest => ListTransactionsResponse, 0..=2, flexible 0, NAMES;
+    68 ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse, 0..=1, flexible 0, NAMES;
+    69 ConsumerGroupDescribe: ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse, 0..=1, flexible 0, NAMES;
+    74 ListConfigResources: ListConfigResourcesRequest => ListConfigResourcesResponse, 0..=1, flexible 0, SMALL;
+    75 DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse, 0..=0, flexible 0, NAMES;
 }
 
 impl Api {

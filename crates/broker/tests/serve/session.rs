@@ -38,7 +38,8 @@ async fn every_version_of_api_versions_lists_what_is_served() {
         assert_eq!(range(Api::Fetch), (4, 18));
         assert_eq!(range(Api::JoinGroup), (0, 9));
         assert_eq!(range(Api::InitProducerId), (0, 5), "6 is not stable in Kafka 4.3");
-        assert_eq!(response.api_keys.len(), Api::ALL.len());
+        let claims = |api: Api| response.api_keys.iter().any(|row| row.api_key == api.key());
+        assert!(!claims(Api::DescribeQuorum), "one node has no quorum");
     }
 }
 
@@ -55,8 +56,9 @@ async fn an_api_versions_request_from_the_future_is_answered_in_version_0() {
     caller.pipe.write_all(&frame).await.unwrap();
     let response = caller.receive::<ApiVersionsRequest>(0, 7).await;
     assert_eq!(response.error_code, ErrorCode::UnsupportedVersion.code());
-    assert_eq!(response.api_keys.len(), Api::ALL.len());
-    assert_eq!(caller.call(4, named("tester")).await.error_code, 0, "the connection goes on");
+    let asked_again = caller.call(4, named("tester")).await;
+    assert_eq!(asked_again.error_code, 0, "the connection goes on");
+    assert_eq!(response.api_keys, asked_again.api_keys);
 }
 
 #[tokio::test(start_paused = true)]

@@ -169,6 +169,20 @@ crate::messages! {
         group_type: String => 5..;
     }
 
+    pub struct DeleteGroupsRequest {
+        groups_names: Vec<String> => 0..;
+    }
+
+    pub struct DeleteGroupsResponse {
+        throttle_time_ms: i32 => 0..;
+        results: Vec<DeletableGroupResult> => 0..;
+    }
+
+    pub struct DeletableGroupResult {
+        group_id: String => 0..;
+        error_code: i16 => 0..;
+    }
+
     pub struct ConsumerProtocolSubscription {
         topics: Vec<String> => 0..;
         user_data: Option<Bytes> => 0..;

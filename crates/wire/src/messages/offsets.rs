@@ -1,4 +1,4 @@
-//! Offsets: of a log by timestamp, and those a group has committed.
+//! Offsets: of a log by timestamp or epoch, and those a group has committed.
 
 use crate::primitive::Uuid;
 
@@ -37,6 +37,39 @@ crate::messages! {
         timestamp: i64 = -1 => 1..;
         offset: i64 = -1 => 1..;
         #[required] leader_epoch: i32 = -1 => 4..;
+    }
+
+    pub struct OffsetForLeaderEpochRequest {
+        replica_id: i32 = -2 => 3..;
+        topics: Vec<OffsetForLeaderTopic> => 0..;
+    }
+
+    pub struct OffsetForLeaderTopic {
+        topic: String => 0..;
+        partitions: Vec<OffsetForLeaderPartition> => 0..;
+    }
+
+    pub struct OffsetForLeaderPartition {
+        partition: i32 => 0..;
+        current_leader_epoch: i32 = -1 => 2..;
+        leader_epoch: i32 => 0..;
+    }
+
+    pub struct OffsetForLeaderEpochResponse {
+        throttle_time_ms: i32 => 2..;
+        topics: Vec<OffsetForLeaderTopicResult> => 0..;
+    }
+
+    pub struct OffsetForLeaderTopicResult {
+        topic: String => 0..;
+        partitions: Vec<EpochEndOffset> => 0..;
+    }
+
+    pub struct EpochEndOffset {
+        error_code: i16 => 0..;
+        partition: i32 => 0..;
+        leader_epoch: i32 = -1 => 1..;
+        end_offset: i64 = -1 => 0..;
     }
 
     pub struct OffsetCommitRequest {
@@ -140,5 +173,35 @@ crate::messages! {
         committed_leader_epoch: i32 = -1 => 8..;
         metadata: Option<String> = Some(Default::default()) => 8..;
         error_code: i16 => 8..;
+    }
+
+    pub struct OffsetDeleteRequest {
+        group_id: String => 0..;
+        topics: Vec<OffsetDeleteRequestTopic> => 0..;
+    }
+
+    pub struct OffsetDeleteRequestTopic {
+        name: String => 0..;
+        partitions: Vec<OffsetDeleteRequestPartition> => 0..;
+    }
+
+    pub struct OffsetDeleteRequestPartition {
+        partition_index: i32 => 0..;
+    }
+
+    pub struct OffsetDeleteResponse {
+        error_code: i16 => 0..;
+        throttle_time_ms: i32 => 0..;
+        topics: Vec<OffsetDeleteResponseTopic> => 0..;
+    }
+
+    pub struct OffsetDeleteResponseTopic {
+        name: String => 0..;
+        partitions: Vec<OffsetDeleteResponsePartition> => 0..;
+    }
+
+    pub struct OffsetDeleteResponsePartition {
+        partition_index: i32 => 0..;
+        error_code: i16 => 0..;
     }
 }

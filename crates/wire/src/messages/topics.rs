@@ -1,4 +1,4 @@
-//! Creating and deleting topics.
+//! Creating, growing, trimming and deleting topics.
 
 use crate::primitive::Uuid;
 
@@ -73,5 +73,63 @@ crate::messages! {
         topic_id: Uuid => 6..;
         error_code: i16 => 0..;
         error_message: Option<String> => 5..;
+    }
+
+    pub struct CreatePartitionsRequest {
+        topics: Vec<CreatePartitionsTopic> => 0..;
+        timeout_ms: i32 => 0..;
+        validate_only: bool => 0..;
+    }
+
+    pub struct CreatePartitionsTopic {
+        name: String => 0..;
+        count: i32 => 0..;
+        assignments: Option<Vec<CreatePartitionsAssignment>> = Some(Default::default()) => 0..;
+    }
+
+    pub struct CreatePartitionsAssignment {
+        broker_ids: Vec<i32> => 0..;
+    }
+
+    pub struct CreatePartitionsResponse {
+        throttle_time_ms: i32 => 0..;
+        results: Vec<CreatePartitionsTopicResult> => 0..;
+    }
+
+    pub struct CreatePartitionsTopicResult {
+        name: String => 0..;
+        error_code: i16 => 0..;
+        error_message: Option<String> => 0..;
+    }
+
+    pub struct DeleteRecordsRequest {
+        topics: Vec<DeleteRecordsTopic> => 0..;
+        timeout_ms: i32 => 0..;
+    }
+
+    pub struct DeleteRecordsTopic {
+        name: String => 0..;
+        partitions: Vec<DeleteRecordsPartition> => 0..;
+    }
+
+    pub struct DeleteRecordsPartition {
+        partition_index: i32 => 0..;
+        offset: i64 => 0..;
+    }
+
+    pub struct DeleteRecordsResponse {
+        throttle_time_ms: i32 => 0..;
+        topics: Vec<DeleteRecordsTopicResult> => 0..;
+    }
+
+    pub struct DeleteRecordsTopicResult {
+        name: String => 0..;
+        partitions: Vec<DeleteRecordsPartitionResult> => 0..;
+    }
+
+    pub struct DeleteRecordsPartitionResult {
+        partition_index: i32 => 0..;
+        low_watermark: i64 => 0..;
+        error_code: i16 => 0..;
     }
 }
