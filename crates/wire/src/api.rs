@@ -82,9 +82,20 @@ macro_rules! apis {
         #[cfg(any(test, feature = "sample"))]
         pub(crate) fn each_message(visitor: &mut impl crate::sample::Visitor) {
             $(
+                visitor.ask::<$request>();
                 visitor.visit::<$request>(Api::$name, stringify!($request));
                 visitor.visit::<$response>(Api::$name, stringify!($response));
             )*
+        }
+
+        #[cfg(any(test, feature = "sample"))]
+        pub(crate) fn exchanges() -> Vec<crate::describe::Exchange> {
+            use crate::describe::{Exchange, table};
+            vec![$(Exchange {
+                api: Api::$name,
+                request: table::<$request>(),
+                response: table::<$response>(),
+            },)*]
         }
 
         $(impl Request for $request {

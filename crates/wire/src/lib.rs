@@ -46,6 +46,9 @@
 pub mod api;
 mod compress;
 mod decoder;
+#[cfg(any(test, feature = "sample"))]
+#[doc(hidden)]
+pub mod describe;
 mod encoder;
 mod error_code;
 pub mod frame;

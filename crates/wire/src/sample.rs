@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::{
-    api::Api,
+    api::{Api, Request},
     primitive::{Uuid, Wire},
     version::Version,
 };
@@ -102,6 +102,9 @@ impl<T: Sample> Sample for Vec<T> {
 pub trait Visitor {
     /// Called with each message type.
     fn visit<T: Wire + Sample + PartialEq + std::fmt::Debug>(&mut self, api: Api, name: &'static str);
+
+    /// Called with each request type, before it and its response are visited.
+    fn ask<R: Request + Sample>(&mut self) {}
 }
 
 /// Visits every request and response, in the order of their APIs.

@@ -28,7 +28,7 @@ macro_rules! messages {
     )*) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq)]
-        #[allow(missing_docs)]
+        #[allow(missing_docs, unreachable_pub)]
         pub struct $name {
             $(pub $field: $type,)*
             $($(pub $tfield: $ttype,)*)?
@@ -123,6 +123,29 @@ macro_rules! messages {
                         message.$tfield = $crate::sample::Sample::sample(dice, version);
                     })*)?
                     message
+                }
+            }
+
+            impl $crate::describe::Described for $name {
+                fn kind() -> $crate::describe::Kind {
+                    let default = Self::default();
+                    let fields = vec![
+                        $(
+                            $crate::describe::Field::new(stringify!($field), &default.$field, &($versions))
+                                $(.nullable(&($nullable)))?
+                                $(.$mark())?,
+                        )*
+                        $($(
+                            $crate::describe::Field::new(stringify!($tfield), &default.$tfield, &($tversions))
+                                .tagged($tag)
+                                $(.$tmark())?,
+                        )*)?
+                    ];
+                    $crate::describe::Kind::Struct($crate::describe::Table { name: stringify!($name), fields })
+                }
+
+                fn text(&self) -> String {
+                    if *self == Self::default() { "{}".to_owned() } else { format!("{self:?}") }
                 }
             }
         }
