@@ -1,5 +1,7 @@
 //! The cluster itself: brokers, disks, replicas, leaders, the controllers' quorum, features.
 
+use crate::primitive::Uuid;
+
 crate::messages! {
     pub struct DescribeLogDirsRequest {
         topics: Option<Vec<DescribableLogDirTopic>> = Some(Default::default()) => 0..;
@@ -145,8 +147,32 @@ crate::messages! {
     pub struct DescribeQuorumResponse {
         error_code: i16 => 0..;
         error_message: Option<String> = Some(Default::default()) => 2..;
-        topics: Vec<TopicData> => 0..;
+        topics: Vec<QuorumTopicData> => 0..;
         #[required] nodes: Vec<Node> => 2..;
+    }
+
+    pub struct QuorumTopicData {
+        topic_name: String => 0..;
+        partitions: Vec<QuorumPartitionData> => 0..;
+    }
+
+    pub struct QuorumPartitionData {
+        partition_index: i32 => 0..;
+        error_code: i16 => 0..;
+        error_message: Option<String> = Some(Default::default()) => 2..;
+        leader_id: i32 => 0..;
+        leader_epoch: i32 => 0..;
+        high_watermark: i64 => 0..;
+        current_voters: Vec<ReplicaState> => 0..;
+        observers: Vec<ReplicaState> => 0..;
+    }
+
+    pub struct ReplicaState {
+        replica_id: i32 => 0..;
+        #[required] replica_directory_id: Uuid => 2..;
+        log_end_offset: i64 => 0..;
+        last_fetch_timestamp: i64 = -1 => 1..;
+        last_caught_up_timestamp: i64 = -1 => 1..;
     }
 
     pub struct Node {

@@ -72,8 +72,20 @@ crate::messages! {
     }
 
     pub struct IncrementalAlterConfigsRequest {
-        resources: Vec<AlterConfigsResource> => 0..;
+        resources: Vec<IncrementalAlterConfigsResource> => 0..;
         validate_only: bool => 0..;
+    }
+
+    pub struct IncrementalAlterConfigsResource {
+        resource_type: i8 => 0..;
+        resource_name: String => 0..;
+        configs: Vec<IncrementallyAlterableConfig> => 0..;
+    }
+
+    pub struct IncrementallyAlterableConfig {
+        name: String => 0..;
+        config_operation: i8 => 0..;
+        value: Option<String> = Some(Default::default()) => 0..;
     }
 
     pub struct IncrementalAlterConfigsResponse {

@@ -66,8 +66,18 @@ crate::messages! {
         client_host: String => 0..;
         subscribed_topic_names: Vec<String> => 0..;
         subscribed_topic_regex: Option<String> => 0..;
-        assignment: Assignment => 0..;
-        target_assignment: Assignment => 0..;
+        assignment: DescribedAssignment => 0..;
+        target_assignment: DescribedAssignment => 0..;
         member_type: i8 = -1 => 1..;
+    }
+
+    pub struct DescribedAssignment {
+        topic_partitions: Vec<DescribedTopicPartitions> => 0..;
+    }
+
+    pub struct DescribedTopicPartitions {
+        topic_id: Uuid => 0..;
+        topic_name: String => 0..;
+        partitions: Vec<i32> => 0..;
     }
 }
