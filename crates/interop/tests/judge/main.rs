@@ -1,4 +1,6 @@
 //! Kafka's own classes decode what we encode, in every version there is, and encode it to the same bytes.
+//!
+//! They come in the jars of Apache Kafka 4.3, which `kafka/cluster` fetches from Maven Central; nothing is started.
 
 use std::{
     fmt::Write as _,
