@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 import org.apache.kafka.common.compress.Compression;
+import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.message.ApiMessageType;
 import org.apache.kafka.common.protocol.ApiMessage;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
@@ -17,8 +18,8 @@ import org.apache.kafka.common.record.internal.RecordBatch;
 /**
  * Kafka's own classes, as judges of bytes: a line with a message or a batch in, a line with what they make of it out.
  *
- *   message API_KEY VERSION request|response HEX  ->  the message, decoded and encoded again
- *   batch HEX                                     ->  a batch of the same records, unpacked, built and packed again
+ *   message API_KEY VERSION TO request|response HEX  ->  the message, decoded in a version and encoded again in another
+ *   batch HEX                                        ->  a batch of the same records, unpacked, built and packed again
  */
 public class Judge {
     private static final HexFormat HEX = HexFormat.of();
@@ -41,15 +42,36 @@ public class Judge {
         }
     }
 
-    private static ByteBuffer message(String[] words) {
+    /** Another version may lack what the message says, or its null. */
+    private static final class NotInVersion extends Exception {
+        NotInVersion(RuntimeException cause) {
+            super(cause);
+        }
+
+        @Override
+        public String toString() {
+            return "not in this version";
+        }
+    }
+
+    private static ByteBuffer message(String[] words) throws NotInVersion {
         var type = ApiMessageType.fromApiKey(Short.parseShort(words[1]));
         short version = Short.parseShort(words[2]);
-        ApiMessage message = words[3].equals("request") ? type.newRequest() : type.newResponse();
-        ByteBuffer in = ByteBuffer.wrap(HEX.parseHex(words[4]));
+        short to = Short.parseShort(words[3]);
+        ApiMessage message = words[4].equals("request") ? type.newRequest() : type.newResponse();
+        ByteBuffer in = ByteBuffer.wrap(HEX.parseHex(words[5]));
         message.read(new ByteBufferAccessor(in), version);
         if (in.hasRemaining()) {
             throw new IllegalArgumentException(in.remaining() + " bytes are left");
         }
+        try {
+            return written(message, to);
+        } catch (UnsupportedVersionException | NullPointerException e) {
+            throw new NotInVersion(e);
+        }
+    }
+
+    private static ByteBuffer written(ApiMessage message, short version) {
         var cache = new ObjectSerializationCache();
         ByteBuffer out = ByteBuffer.allocate(message.size(cache, version));
         message.write(new ByteBufferAccessor(out), cache, version);

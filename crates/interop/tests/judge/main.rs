@@ -5,12 +5,13 @@
 use std::{
     fmt::Write as _,
     io::Write as _,
+    ops::RangeInclusive,
     process::{Command, Stdio},
 };
 
 use bytes::Bytes;
 use vltava_wire::{
-    Api, Compression, Encoder, Wire,
+    Api, Compression, EncodeErrorKind, Encoder, Version, Wire,
     record::{Batch, BatchBuilder, Limits, Record, RecordSlices, Stamp},
     sample::{Dice, Sample, Visitor, each_message},
 };
@@ -50,37 +51,73 @@ fn unhex(text: &str) -> Bytes {
     (0..text.len()).step_by(2).map(digit).collect()
 }
 
-/// Messages of every kind, as the judge is told them.
-#[derive(Default)]
+/// What the judge says of a message that would lose something.
+const REFUSED: &str = "refused: not in this version";
+
+/// Messages of every kind, as the judge is told them: made up in one version, then to be written in others.
 struct Messages {
+    seeds: u64,
+    others: fn(Api, i16) -> RangeInclusive<i16>,
     cases: Vec<String>,
     expected: Vec<(String, String)>,
+}
+
+impl Messages {
+    fn of(seeds: u64, others: fn(Api, i16) -> RangeInclusive<i16>) -> Self {
+        let mut messages = Self { seeds, others, cases: Vec::new(), expected: Vec::new() };
+        each_message(&mut messages);
+        messages
+    }
+
+    fn judge(&self) {
+        for (verdict, (what, expected)) in verdicts(&self.cases).iter().zip(&self.expected) {
+            assert_eq!(verdict, expected, "{what}");
+        }
+    }
 }
 
 impl Visitor for Messages {
     fn visit<T: Wire + Sample + PartialEq + std::fmt::Debug>(&mut self, api: Api, name: &'static str) {
         let kind = if name.ends_with("Request") { "request" } else { "response" };
-        for number in api.versions() {
-            for seed in 0..SEEDS {
-                let version = api.version(number);
-                let mut out = Encoder::default();
-                let message = T::sample(&mut Dice::new(seed), version);
-                message.encode(&mut out, version).expect("a sample fits its version");
-                let hex = hex(&out.into_bytes());
-                self.cases.push(format!("message {} {number} {kind} {hex}", api.key()));
-                self.expected.push((format!("{name} {number}, seed {seed}"), hex));
+        for (number, seed) in
+            api.versions().flat_map(|number| (0..self.seeds).map(move |seed| (number, seed)))
+        {
+            let message = T::sample(&mut Dice::new(seed), api.version(number));
+            let told = written(&message, api.version(number)).expect("a sample fits its version");
+            for other in (self.others)(api, number) {
+                self.cases.push(format!("message {} {number} {other} {kind} {told}", api.key()));
+                let expected = written(&message, api.version(other)).unwrap_or_else(|| REFUSED.to_owned());
+                self.expected.push((format!("{name} of {number} in {other}, seed {seed}"), expected));
             }
         }
     }
 }
 
+/// The bytes of a message; none if it would lose something in this version.
+fn written(message: &impl Wire, version: Version) -> Option<String> {
+    let mut out = Encoder::default();
+    match message.encode(&mut out, version).map_err(|error| error.kind) {
+        Ok(()) => Some(hex(&out.into_bytes())),
+        Err(EncodeErrorKind::NotInVersion | EncodeErrorKind::NullNotInVersion) => None,
+        Err(other) => panic!("a sample is not {other:?}"),
+    }
+}
+
 #[test]
 fn every_message_in_every_version_is_the_same_bytes() {
-    let mut messages = Messages::default();
-    each_message(&mut messages);
-    for (verdict, (what, expected)) in verdicts(&messages.cases).iter().zip(&messages.expected) {
-        assert_eq!(verdict, expected, "{what}");
-    }
+    Messages::of(SEEDS, |_, number| number..=number).judge();
+}
+
+#[test]
+fn what_another_version_lacks_is_dropped_or_refused_as_kafka_does() {
+    let messages = Messages::of(SEEDS / 4, |api, _| api.versions());
+    let refused = messages.expected.iter().filter(|(_, expected)| expected == REFUSED).count();
+    assert!(
+        (1_000..messages.cases.len() - 1_000).contains(&refused),
+        "{refused} of {}",
+        messages.cases.len()
+    );
+    messages.judge();
 }
 
 type Headers = Vec<(String, Option<Bytes>)>;
