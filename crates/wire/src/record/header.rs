@@ -32,6 +32,7 @@ pub(super) const COMPRESSION_BITS: i16 = 0x07;
 pub(super) const LOG_APPEND_TIME: i16 = 0x08;
 pub(super) const TRANSACTIONAL: i16 = 0x10;
 pub(super) const CONTROL: i16 = 0x20;
+pub(super) const DELETE_HORIZON: i16 = 0x40;
 
 /// The fewest bytes a record takes: its length, attributes, two deltas, two lengths, a count of headers.
 const RECORD_BYTES_MIN: usize = 7;
@@ -132,6 +133,12 @@ impl BatchHeader {
     /// Whether it holds no records of users but a marker, see [`super::ControlMarker`].
     pub fn is_control(&self) -> bool {
         self.attributes & CONTROL != 0
+    }
+
+    /// From when on its tombstones may go. Compaction notes that when it meets them first, in place of the base
+    /// timestamp.
+    pub fn delete_horizon(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
     }
 
     /// Whether so many bytes of unpacked records can be as many records as the header says.

@@ -2,8 +2,8 @@
 //!
 //! [`BatchBuilder`] writes one, straight from slices. [`batches`] walks what a fetch brought; each [`Batch`] is
 //! checked ([`Batch::check_crc`]) and opened ([`Batch::decompress`]) once, and then its [`Records`] are read
-//! borrowed or as owned handles, without an allocation per record. A broker needs no more than [`BatchHeader`],
-//! the two patches and [`Batch::check_produced`].
+//! borrowed or as owned handles, without an allocation per record. A broker needs little more than
+//! [`BatchHeader`], the patches and [`Batch::check_produced`]; where it compacts, [`Records::retain`].
 //!
 //! The older message sets (magic 0 and 1) are refused by name: Kafka 4 neither writes nor accepts them.
 
@@ -14,6 +14,7 @@ mod error;
 mod fields;
 mod header;
 mod reader;
+mod stored;
 mod varint;
 
 pub use batch::{Batch, Batches, Limits, batches};
@@ -26,3 +27,4 @@ pub use header::{
     patch_leader_epoch,
 };
 pub use reader::{Iter, Owned, Record, RecordRef, Records};
+pub use stored::{Timestamps, patch_timestamps};

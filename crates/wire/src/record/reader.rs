@@ -71,6 +71,11 @@ impl Records {
         self.shared.bytes.len()
     }
 
+    /// The records as they lie in the batch, without its header.
+    pub(super) fn unpacked(&self) -> &[u8] {
+        &self.shared.bytes
+    }
+
     /// The records in their order, borrowed.
     pub fn iter(&self) -> Iter<'_> {
         Iter { header: &self.shared.header, records: &self.shared.bytes, at: 0, left: self.len() }
