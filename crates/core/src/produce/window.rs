@@ -53,13 +53,12 @@ pub struct Windows {
 impl Windows {
     /// What is to be done with a batch.
     ///
-    /// A producer that is not known has to start at 0. Kafka takes any number then; but a batch whose predecessor
-    /// was refused would overtake it so. The answer makes clients start a new epoch and send the batch again.
+    /// As in Kafka, a producer that is not known may go on at any number: the topic may have been made anew, or what
+    /// it wrote forgotten, since its last batch. One that is known starts a new epoch at 0, and leaves no gap.
     pub fn check(&self, batch: &Numbered) -> Check {
         match self.producers.get(&batch.producer.id) {
             Some(window) => window.check(batch),
-            None if batch.first == Number::default() => Check::Append,
-            None => Check::Refused(ErrorCode::UnknownProducerId),
+            None => Check::Append,
         }
     }
 
@@ -221,10 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_producer_starts_at_zero() {
-        let windows = Windows::default();
+    fn an_unknown_producer_goes_on_at_any_number() {
+        let mut windows = Windows::default();
         assert_eq!(windows.check(&batch(5, 0, 1)), Check::Append);
-        assert_eq!(windows.check(&batch(0, 1, 1)), Check::Refused(ErrorCode::UnknownProducerId));
+        assert_eq!(windows.check(&batch(0, 41, 2)), Check::Append);
+        windows.appended(&batch(0, 41, 2), 7, NOW);
+        assert_eq!(windows.check(&batch(0, 44, 1)), OUT_OF_ORDER, "from then on it is known");
+        windows.expire(Timestamp(NOW.0 + 1));
+        assert_eq!(windows.check(&batch(0, 44, 1)), Check::Append, "and not any more");
     }
 
     #[test]
