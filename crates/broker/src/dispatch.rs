@@ -86,6 +86,9 @@ table! {
     CreateTopics => create_topics;
     DeleteTopics => delete_topics;
     InitProducerId => init_producer_id;
+    DescribeConfigs => describe_configs;
+    AlterConfigs => alter_configs;
+    IncrementalAlterConfigs => incremental_alter_configs;
 }
 
 /// The API of a key, if it is served.

@@ -1,7 +1,6 @@
 //! The one node: what every connection shares.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,9 +15,9 @@ use vltava_wire::{ErrorCode, Uuid};
 use crate::{
     coordinator::Coordinator,
     denied::Denied,
-    ledger::topics::{Config, Topic},
+    ledger::topics::Topic,
     log::{self, Log, Position},
-    topic_rules,
+    topic_rules::{self, configs::Given},
 };
 
 /// The number of the only node there is.
@@ -42,7 +41,7 @@ pub(crate) struct Node {
 pub(crate) struct NewTopic<'a> {
     pub(crate) name: &'a str,
     pub(crate) partitions: i32,
-    pub(crate) configs: BTreeMap<String, Option<String>>,
+    pub(crate) configs: Given,
 }
 
 impl Node {
@@ -64,16 +63,15 @@ impl Node {
         let NewTopic { name, partitions, configs } = new;
         topic_rules::check_name(name)?;
         let partitions = topic_rules::partitions(partitions)?;
-        let configs = configs.into_iter().map(|(name, value)| Config { name, value }).collect();
-        let (topic, position) =
-            self.log.create_topic(name, partitions, configs).map_err(|refused| told(name, &refused))?;
+        let created = self.log.create_topic(name, partitions, &configs);
+        let (topic, position) = created.map_err(|refused| told(name, &refused))?;
         info!(topic = name, partitions, id = %topic.id, "topic created");
         Ok((topic, position))
     }
 
     /// Creates the topic that a client asked about.
     pub(crate) fn create_by_the_way(&self, name: &str) -> Result<Arc<Topic>, ErrorCode> {
-        let new = NewTopic { name, partitions: -1, configs: BTreeMap::new() };
+        let new = NewTopic { name, partitions: -1, configs: Given::new() };
         match self.create_topic(new) {
             Ok((topic, _)) => Ok(topic),
             // Somebody else was faster.
@@ -82,6 +80,14 @@ impl Node {
             }
             Err(refused) => Err(refused.code),
         }
+    }
+
+    /// Gives a topic these configs, which were checked, in place of those it has.
+    pub(crate) fn configure_topic(&self, topic: &Topic, configs: &Given) -> Result<Position, Denied> {
+        let position =
+            self.log.configure_topic(topic.id, configs).map_err(|refused| told(&topic.name, &refused))?;
+        info!(topic = %topic.name, ?configs, "topic configured");
+        Ok(position)
     }
 
     pub(crate) fn delete_topic(&self, topic: &Topic) -> Result<Position, Denied> {

@@ -1,7 +1,7 @@
 //! CreateTopics, versions 2 to 7: topics with all their partitions on this node.
 //!
 //! A replication factor above 1 is served as 1, with a warning in the log. What becomes of configs is told by
-//! `topic_rules`; the response (5) lists those that were given. The response leaves when the topics are settled;
+//! `topic_rules::configs`; the response (5) lists all of them. The response leaves when the topics are settled;
 //! the request's timeout is not needed. Unlike in Kafka, names that differ in '.' and '_' alone do not collide.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use vltava_wire::{
     ErrorCode, Uuid,
     messages::{
-        CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
-        CreateTopicsResponse,
+        CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs, CreatableTopicResult,
+        CreateTopicsRequest, CreateTopicsResponse,
     },
 };
 
@@ -18,11 +18,17 @@ use crate::{
     call::{Answer, Call},
     denied::Denied,
     node::{NODE_ID, NewTopic},
-    topic_rules,
+    topic_rules::{
+        self,
+        configs::{self, CONFIGS, Given},
+    },
 };
 
 /// Where a config of a topic comes from: it was set on the topic.
 const TOPIC_CONFIG: i8 = 1;
+
+/// Where a config of a topic comes from: nobody set it.
+const DEFAULT_CONFIG: i8 = 5;
 
 /// Kafka takes a topic's replicas from its default with this.
 const DEFAULT: i16 = -1;
@@ -66,7 +72,7 @@ fn create(call: &Call<'_>, asked: &CreatableTopic, validate_only: bool) -> Resul
     topic_rules::check_name(&asked.name)?;
     let partitions = partitions(asked)?;
     for config in &asked.configs {
-        topic_rules::check_config(&config.name, config.value.as_deref())?;
+        configs::check(&config.name, config.value.as_deref())?;
     }
     if call.node.find_topic(&asked.name, Uuid::ZERO, false).is_ok() {
         let message = format!("topic {} exists", asked.name);
@@ -79,8 +85,8 @@ fn create(call: &Call<'_>, asked: &CreatableTopic, validate_only: bool) -> Resul
     if replicas > 1 {
         tracing::warn!(topic = asked.name, replicas, "this is a single node: the topic has one replica");
     }
-    let configs = asked.configs.iter().map(|config| (config.name.clone(), config.value.clone()));
-    let new = NewTopic { name: &asked.name, partitions: partitions.into(), configs: configs.collect() };
+    let configs = given(&asked.configs);
+    let new = NewTopic { name: &asked.name, partitions: partitions.into(), configs };
     let (topic, _) = call.node.create_topic(new)?;
     Ok(Created { id: topic.id, partitions })
 }
@@ -124,15 +130,30 @@ fn result(asked: CreatableTopic, outcome: Result<Created, Denied>) -> CreatableT
             error_message: None,
             num_partitions: partitions.into(),
             replication_factor: 1,
-            configs: Some(asked.configs.into_iter().map(|config| kept(config.name, config.value)).collect()),
+            configs: Some(described(&given(&asked.configs))),
             ..Default::default()
         },
         Err(refused) => failed(name, refused.code, Some(refused.message)),
     }
 }
 
-fn kept(name: String, value: Option<String>) -> CreatableTopicConfigs {
-    CreatableTopicConfigs { name, value, read_only: false, config_source: TOPIC_CONFIG, is_sensitive: false }
+fn given(configs: &[CreatableTopicConfig]) -> Given {
+    configs.iter().map(|it| (it.name.clone(), it.value.clone())).collect()
+}
+
+/// All configs, those that were not given with their defaults.
+fn described(given: &Given) -> Vec<CreatableTopicConfigs> {
+    let described = |config: &configs::Config| {
+        let set = given.get(config.name).and_then(Option::as_deref);
+        CreatableTopicConfigs {
+            name: config.name.to_owned(),
+            value: Some(set.unwrap_or(config.default).to_owned()),
+            read_only: false,
+            config_source: if set.is_some() { TOPIC_CONFIG } else { DEFAULT_CONFIG },
+            is_sensitive: false,
+        }
+    };
+    CONFIGS.iter().map(described).collect()
 }
 
 fn failed(name: String, code: ErrorCode, error_message: Option<String>) -> CreatableTopicResult {

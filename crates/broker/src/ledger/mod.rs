@@ -65,6 +65,8 @@ entries! {
     6 => OffsetsCommitted(offsets::Committed);
     /// What a partition has in its segments, and who wrote to it; only in an image.
     7 => PartitionStored(partitions::Stored);
+    /// A topic has other configs from here on.
+    8 => TopicConfigured(topics::Configured);
 }
 
 /// The ledger as of its last entry.
@@ -91,6 +93,7 @@ impl Ledger {
                     self.offsets.forget_topic(&topic.name);
                 }
             }
+            Entry::TopicConfigured(configured) => self.topics.configure(configured),
             Entry::OffsetsCommitted(committed) => self.offsets.commit(committed),
             Entry::PartitionStored(_) => (),
         }

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use vltava_wire::{Uuid, messages};
 
+use crate::topic_rules::{Rules, configs::Given};
+
 messages! {
     /// A topic exists.
     pub struct Created {
@@ -17,6 +19,12 @@ messages! {
     pub struct Config {
         name: String => 0..;
         value: Option<String> => 0..;
+    }
+
+    /// A topic has these configs, and no others, from here on.
+    pub struct Configured {
+        id: Uuid => 0..;
+        configs: Vec<Config> => 0..;
     }
 
     /// A topic is gone.
@@ -33,7 +41,9 @@ pub(crate) struct Topic {
     /// The leader epoch of each partition, in order of partition.
     pub(crate) leader_epochs: Vec<i32>,
     /// Kafka's configs that were given a value, by name.
-    pub(crate) configs: BTreeMap<String, Option<String>>,
+    pub(crate) configs: Given,
+    /// What follows from them.
+    pub(crate) rules: Rules,
 }
 
 impl Topic {
@@ -65,12 +75,25 @@ impl Topics {
     }
 
     pub(super) fn create(&mut self, created: &Created) {
-        let topic = Arc::new(Topic {
+        let configs = given(&created.configs);
+        self.put(Topic {
             name: created.name.as_str().into(),
             id: created.id,
             leader_epochs: created.leader_epochs.clone(),
-            configs: created.configs.iter().map(|it| (it.name.clone(), it.value.clone())).collect(),
+            rules: Rules::of(&configs),
+            configs,
         });
+    }
+
+    pub(super) fn configure(&mut self, configured: &Configured) {
+        let Some(topic) = self.by_id.get(&configured.id) else { return };
+        let configs = given(&configured.configs);
+        let rules = Rules::of(&configs);
+        self.put(Topic { configs, rules, ..Topic::clone(topic) });
+    }
+
+    fn put(&mut self, topic: Topic) {
+        let topic = Arc::new(topic);
         self.by_name.insert(topic.name.clone(), topic.clone());
         self.by_id.insert(topic.id, topic);
     }
@@ -86,11 +109,16 @@ impl Topics {
             name: topic.name.to_string(),
             id: topic.id,
             leader_epochs: topic.leader_epochs.clone(),
-            configs: topic.configs.iter().map(config).collect(),
+            configs: listed(&topic.configs),
         })
     }
 }
 
-fn config((name, value): (&String, &Option<String>)) -> Config {
-    Config { name: name.clone(), value: value.clone() }
+/// Configs as an entry has them.
+pub(crate) fn listed(given: &Given) -> Vec<Config> {
+    given.iter().map(|(name, value)| Config { name: name.clone(), value: value.clone() }).collect()
+}
+
+fn given(configs: &[Config]) -> Given {
+    configs.iter().map(|it| (it.name.clone(), it.value.clone())).collect()
 }

@@ -37,8 +37,9 @@ use crate::{
     ledger::{
         Entry,
         offsets::{self, Commit},
-        topics::{Config, Created, Deleted, Topic},
+        topics::{self, Configured, Created, Deleted, Topic},
     },
+    topic_rules::configs::Given,
 };
 
 pub(crate) use keeper::Keeper;
@@ -299,7 +300,7 @@ impl Log {
         &self,
         name: &str,
         partitions: u16,
-        configs: Vec<Config>,
+        configs: &Given,
     ) -> Result<(Arc<Topic>, Position), Refused> {
         self.change(|state| {
             if state.contents.ledger.topics.named(name).is_some() {
@@ -310,10 +311,21 @@ impl Log {
             }
             let id = state.new_topic_id();
             let leader_epochs = vec![0; usize::from(partitions)];
+            let configs = topics::listed(configs);
             let created = Created { name: name.to_owned(), id, leader_epochs, configs };
             let position = state.record(&Entry::TopicCreated(created))?;
             let topic = state.contents.ledger.topics.with_id(id).cloned();
             Ok((topic.expect("the topic was just created"), position))
+        })
+    }
+
+    /// Gives a topic these configs in place of those it has.
+    pub(crate) fn configure_topic(&self, id: Uuid, configs: &Given) -> Result<Position, Refused> {
+        self.change(|state| {
+            if state.contents.ledger.topics.with_id(id).is_none() {
+                return Err(ErrorCode::UnknownTopicId.into());
+            }
+            state.record(&Entry::TopicConfigured(Configured { id, configs: topics::listed(configs) }))
         })
     }
 

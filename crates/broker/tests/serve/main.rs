@@ -2,6 +2,7 @@
 
 mod caller;
 mod commits;
+mod configs;
 mod fetch;
 mod groups;
 mod produce;

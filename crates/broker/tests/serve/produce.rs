@@ -176,17 +176,22 @@ async fn a_second_copy_of_a_batch_is_answered_with_the_offset_of_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_producer_that_is_refused_learns_where_the_log_begins() {
+async fn an_unknown_producer_goes_on_where_it_is_and_learns_where_the_log_begins() {
     let broker = broker().await;
     let mut caller = Caller::of(&broker);
-    let stamp = Stamp { producer_id: 7, producer_epoch: 0, base_sequence: 5, transactional: false };
-    let unknown = produce(-1, batch(1_000, &["a"], stamp, Compression::None));
+    let numbered = |base_sequence| {
+        let stamp = Stamp { producer_id: 7, producer_epoch: 0, base_sequence, transactional: false };
+        produce(-1, batch(1_000, &["a"], stamp, Compression::None))
+    };
     for version in 5..=12 {
-        let response = caller.call(version, unknown.clone()).await;
-        assert_eq!(outcome(&response), (ErrorCode::UnknownProducerId, -1), "version {version}");
+        let sequence = 5 + i32::from(version);
+        let response = caller.call(version, numbered(sequence)).await;
+        assert_eq!(outcome(&response).0, ErrorCode::None, "version {version}");
         assert_eq!(response.responses[0].partition_responses[0].log_start_offset, 0, "version {version}");
+        let response = caller.call(version, numbered(sequence + 2)).await;
+        assert_eq!(outcome(&response).0, ErrorCode::OutOfOrderSequenceNumber, "version {version}");
     }
-    let mut nowhere = unknown;
+    let mut nowhere = numbered(90);
     nowhere.topic_data[0].partition_data[0].index = 1;
     let response = caller.call(12, nowhere).await;
     assert_eq!(response.responses[0].partition_responses[0].log_start_offset, -1, "it does not exist");

@@ -136,7 +136,7 @@ async fn what_cannot_be_created_is_refused_and_says_why() {
         (new("orders", 0), ErrorCode::InvalidPartitions),
         (new("orders", i32::MAX), ErrorCode::InvalidPartitions),
         (CreatableTopic { replication_factor: 0, ..new("orders", 1) }, ErrorCode::InvalidReplicationFactor),
-        (config("cleanup.policy", "compact"), ErrorCode::InvalidConfig),
+        (config("compression.type", "zstd"), ErrorCode::InvalidConfig),
         (config("no.such.config", "1"), ErrorCode::InvalidConfig),
         (assigned(vec![1, 2]), ErrorCode::InvalidReplicaAssignment),
         (CreatableTopic { num_partitions: 1, ..assigned(vec![1]) }, ErrorCode::InvalidRequest),
@@ -183,7 +183,13 @@ async fn replicas_are_served_as_one_and_configs_are_told_back() {
         let validate_only = request.validate_only;
         let result = caller.call(7, request).await.topics.remove(0);
         assert_eq!((result.error_code, result.replication_factor), (0, 1), "validate only: {validate_only}");
-        assert_eq!(result.configs.unwrap()[0].value.as_deref(), Some("1048576"));
+        let configs = result.configs.unwrap();
+        let told = |name: &str| {
+            let config = configs.iter().find(|it| it.name == name).expect("all are told");
+            (config.value.as_deref(), config.config_source)
+        };
+        assert_eq!(told("segment.bytes"), (Some("1048576"), 1), "it was set on the topic");
+        assert_eq!(told("retention.ms"), (Some("604800000"), 5), "it is as by default");
         assert_eq!(result.topic_id == Uuid::ZERO, validate_only, "what was only checked is not there");
     }
 }

@@ -44,7 +44,7 @@ async fn live(disk: &Memory, seed: u64, steps: usize, told: &mut Told) {
         Broker::open(disk.clone(), small()).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     if told.topic.is_none() {
         let (topic, position) =
-            broker.log.create_topic("orders", PARTITIONS as u16, vec![]).expect("it is new");
+            broker.log.create_topic("orders", PARTITIONS as u16, &Given::new()).expect("it is new");
         told.topic = Some(PartitionId { topic: topic.id, partition: 0 });
         let waiting = vec![(position, Acknowledged::Topic)];
         acknowledge(&broker, disk, waiting, told).await;
@@ -82,7 +82,7 @@ fn act(broker: &Broker, chance: &mut Rng, told: &mut Told) -> Option<(Position, 
             }
             None => {
                 let name = format!("temporary-{:x}", chance.bits());
-                let (topic, _) = broker.log.create_topic(&name, 1, vec![]).ok()?;
+                let (topic, _) = broker.log.create_topic(&name, 1, &Given::new()).ok()?;
                 let at = PartitionId { topic: topic.id, partition: 0 };
                 broker.log.append(at, &batch(&["gone soon"])).expect("the topic exists");
                 told.temporary = Some(name);

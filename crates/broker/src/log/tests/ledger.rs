@@ -17,8 +17,8 @@ async fn topics_keep_their_ids_partitions_and_configs() {
     for how in 0..2 {
         let disk = Memory::new();
         let broker = Broker::open(disk.clone(), small()).await.unwrap();
-        let config = crate::ledger::topics::Config { name: "retention.ms".into(), value: Some("5".into()) };
-        let (created, position) = broker.log.create_topic("orders", 3, vec![config]).unwrap();
+        let (created, position) =
+            broker.log.create_topic("orders", 3, &given(&[("retention.ms", "5")])).unwrap();
         broker.log.settled(position).await.unwrap();
         let cluster = broker.log.cluster_id();
         let broker = restarted(broker, &disk, how).await;
@@ -29,7 +29,7 @@ async fn topics_keep_their_ids_partitions_and_configs() {
         assert_eq!(created.configs["retention.ms"].as_deref(), Some("5"));
         assert_eq!(broker.log.cluster_id(), cluster);
         assert_ne!(cluster, Uuid::ZERO);
-        let again = broker.log.create_topic("orders", 1, vec![]).unwrap_err();
+        let again = broker.log.create_topic("orders", 1, &Given::new()).unwrap_err();
         assert_eq!(again.code(), ErrorCode::TopicAlreadyExists);
     }
 }

@@ -17,7 +17,7 @@ async fn after_a_failed_sync_nothing_is_acknowledged_or_written_but_all_that_was
     assert!(error.to_string().contains("could not be synced"), "{error}");
     let refused = broker.log.append(at, &batch(&["late"])).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::KafkaStorageError);
-    assert!(broker.log.create_topic("late", 1, vec![]).is_err());
+    assert!(broker.log.create_topic("late", 1, &Given::new()).is_err());
     assert_eq!(broker.values(at), ["safe"]);
     assert_eq!(broker.log.stop().await.unwrap_err().kind(), ErrorKind::Disk);
     broker.kill().await;

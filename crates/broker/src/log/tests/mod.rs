@@ -22,6 +22,7 @@ use crate::{
     Result, SystemClock,
     disk::{Disk, Memory},
     ledger::offsets::Commit,
+    topic_rules::configs::Given,
 };
 
 /// Sizes that let everything happen within a few dozen batches.
@@ -61,7 +62,8 @@ impl Broker {
     }
 
     async fn topic(&self, name: &str, partitions: u16) -> PartitionId {
-        let (topic, position) = self.log.create_topic(name, partitions, vec![]).expect("the topic is new");
+        let (topic, position) =
+            self.log.create_topic(name, partitions, &Given::new()).expect("the topic is new");
         self.log.settled(position).await.expect("the disk is well");
         PartitionId { topic: topic.id, partition: 0 }
     }
@@ -116,6 +118,10 @@ fn batch_at<T: AsRef<str>>(values: &[T], timestamp: i64, stamp: Stamp) -> Bytes 
 
 fn batch<T: AsRef<str>>(values: &[T]) -> Bytes {
     batch_at(values, 0, Stamp::NONE)
+}
+
+fn given(configs: &[(&str, &str)]) -> Given {
+    configs.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))).collect()
 }
 
 fn stamp(producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Stamp {

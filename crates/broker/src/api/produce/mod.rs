@@ -1,18 +1,21 @@
 //! Produce, versions 0 to 13: batches into partitions, acknowledged when they are settled, whatever `acks` asks for.
 //!
 //! Versions 0 to 2 are read for the sake of old librdkafka, which infers features from them, and answered with
-//! UNSUPPORTED_VERSION. From 13 on topics go by id. A batch is checked before it is stored, see `check`. A copy of
-//! one of a producer's last five batches is answered with the offset of the first. Unlike in Kafka, a timestamp may
-//! lie in the future. Transactions are refused.
+//! UNSUPPORTED_VERSION. From 13 on topics go by id. A batch is checked before it is stored, see `check`; from 8 on
+//! the records at fault are named. A copy of one of a producer's last five batches is answered with the offset of
+//! the first. Transactions are refused.
 
-use bytes::Bytes;
+mod check;
+
 use vltava_wire::{
-    Compression, ErrorCode,
+    ErrorCode,
     messages::{
         ProduceRequest, ProduceResponse,
-        produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData, TopicProduceResponse},
+        produce::{
+            BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceData,
+            TopicProduceResponse,
+        },
     },
-    record::{Batch, RecordErrorKind, TimestampType},
 };
 
 use crate::{
@@ -21,14 +24,12 @@ use crate::{
     ledger::topics::Topic,
     log::{self, Appended, PartitionId, Position},
     node::Node,
-    topic_rules,
 };
+
+use check::{Rejected, check};
 
 /// The first version with batches in format v2.
 const BATCHES_SINCE: i16 = 3;
-
-/// From this version on a client may send zstd.
-const ZSTD_SINCE: i16 = 7;
 
 /// From this version on topics go by id.
 const IDS_SINCE: i16 = 13;
@@ -77,6 +78,7 @@ fn check_request(version: i16, request: &ProduceRequest) -> Result<(), Denied> {
     }
 }
 
+/// Said of whatever belongs to a transaction.
 fn no_transactions() -> Denied {
     Denied::new(ErrorCode::InvalidTxnState, "this broker does not serve transactions")
 }
@@ -113,74 +115,39 @@ fn append(
         tracing::debug!(topic = %topic.name, partition = index, ?refused, "a batch was refused");
         Denied::new(refused.code(), "")
     };
-    let batch = check(version, topic, records.unwrap_or_default());
-    let appended = batch.and_then(|batch| node.log.append(at, batch.bytes()).map_err(in_the_log));
-    // A producer that the partition does not know starts anew only if it is told where the log begins.
+    let admitted = check(version, topic, node.clock.wall(), records.unwrap_or_default());
+    let appended = admitted.and_then(|it| {
+        let appended = node.log.append(at, &it.batch).map_err(in_the_log)?;
+        Ok((appended, it.append_time))
+    });
+    // A producer whose batches went with the beginning of the log is told where that is.
     let log_start_offset = node.log.bounds(at).map_or(-1, |bounds| bounds.log_start);
     match appended {
-        Ok(Appended { base_offset, position, .. }) => {
+        Ok((Appended { base_offset, position, duplicate }, append_time)) => {
             *last = position.max(*last);
-            PartitionProduceResponse { index, base_offset, log_start_offset, ..Default::default() }
+            let log_append_time_ms = append_time.filter(|_| !duplicate).unwrap_or(-1);
+            PartitionProduceResponse {
+                index,
+                base_offset,
+                log_append_time_ms,
+                log_start_offset,
+                ..Default::default()
+            }
         }
         Err(error) => PartitionProduceResponse { log_start_offset, ..refused(index, error) },
     }
 }
 
-/// The one batch that a partition is sent. Its bytes are as the producer's checksum says, its records take one
-/// offset each, and it claims nothing that only a broker may write.
-fn check(version: i16, topic: &Topic, records: Bytes) -> Result<Batch, Denied> {
-    let bytes = records.len();
-    let bytes_max = topic_rules::message_bytes_max(&topic.configs);
-    if bytes > bytes_max {
-        let message = format!("a batch of {bytes} bytes is larger than max.message.bytes, {bytes_max}");
-        return Err(Denied::new(ErrorCode::MessageTooLarge, message));
-    }
-    let invalid = |message: &str| Err(Denied::new(ErrorCode::InvalidRecord, message));
-    if records.is_empty() {
-        return invalid("a partition is sent exactly one batch");
-    }
-    let batch = Batch::parse(records).and_then(|batch| batch.check_produced().map(|()| batch));
-    let batch = batch.map_err(|error| Denied::new(code_of(&error.kind), error.to_string()))?;
-    if batch.length < bytes {
-        return invalid("a partition is sent exactly one batch");
-    }
-    if batch.is_control() {
-        return invalid("only a broker writes control records");
-    }
-    if batch.is_transactional() {
-        return Err(no_transactions());
-    }
-    if batch.producer_id >= 0 && (batch.producer_epoch < 0 || batch.base_sequence < 0) {
-        return invalid("a producer with an id numbers its epochs and batches");
-    }
-    if batch.timestamp_type() == TimestampType::LogAppendTime {
-        let message = "only a broker says when a batch was appended";
-        return Err(Denied::new(ErrorCode::InvalidTimestamp, message));
-    }
-    if batch.compression() == Compression::Zstd && version < ZSTD_SINCE {
-        let message = "zstd is allowed from version 7 of Produce on";
-        return Err(Denied::new(ErrorCode::UnsupportedCompressionType, message));
-    }
-    Ok(batch)
-}
-
-fn code_of(kind: &RecordErrorKind) -> ErrorCode {
-    match kind {
-        RecordErrorKind::BadCrc { .. } | RecordErrorKind::Truncated | RecordErrorKind::BadLength(_) => {
-            ErrorCode::CorruptMessage
-        }
-        RecordErrorKind::UnknownCompression(_) => ErrorCode::UnsupportedCompressionType,
-        RecordErrorKind::UnsupportedMagic(_) => ErrorCode::UnsupportedForMessageFormat,
-        _ => ErrorCode::InvalidRecord,
-    }
-}
-
-fn refused(index: i32, refused: Denied) -> PartitionProduceResponse {
+fn refused(index: i32, refused: impl Into<Rejected>) -> PartitionProduceResponse {
+    let Rejected { denied: Denied { code, message }, records } = refused.into();
+    let told =
+        |(batch_index, why)| BatchIndexAndErrorMessage { batch_index, batch_index_error_message: Some(why) };
     PartitionProduceResponse {
         index,
-        error_code: refused.code.code(),
+        error_code: code.code(),
         base_offset: -1,
-        error_message: (!refused.message.is_empty()).then_some(refused.message),
+        record_errors: records.into_iter().map(told).collect(),
+        error_message: (!message.is_empty()).then_some(message),
         ..Default::default()
     }
 }
