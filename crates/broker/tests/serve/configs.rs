@@ -9,7 +9,8 @@ use vltava_wire::{
     messages::{
         AlterConfigsRequest, AlterConfigsResource, AlterableConfig, CreatableTopic, CreatableTopicConfig,
         CreateTopicsRequest, DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
-        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, IncrementallyAlterableConfig, produce::PartitionProduceResponse,
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, IncrementallyAlterableConfig,
+        produce::PartitionProduceResponse,
     },
     record::{BatchBuilder, RecordSlices, Stamp, patch_timestamps},
 };
