@@ -1,3 +1,4 @@
+import org.apache.kafka.common.message.ApiMessageType;
 import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.Errors;
 
@@ -6,6 +7,7 @@ import org.apache.kafka.common.protocol.Errors;
  *
  *   error CODE NAME EXCEPTION...        the exception's class, then what it extends
  *   header KEY VERSION REQUEST RESPONSE the versions of the two headers
+ *   range KEY FIRST LAST                the versions that a broker tells a client
  */
 public class Facts {
     public static void main(String[] arguments) {
@@ -22,6 +24,8 @@ public class Facts {
                 System.out.println("header " + api.id + ' ' + version
                     + ' ' + api.requestHeaderVersion(version) + ' ' + api.responseHeaderVersion(version));
             }
+            api.toApiVersionForApiResponse(false, ApiMessageType.ListenerType.BROKER).ifPresent(range ->
+                System.out.println("range " + api.id + ' ' + range.minVersion() + ' ' + range.maxVersion()));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    sync::Mutex,
+    sync::{LazyLock, Mutex},
 };
 
 use crate::definition::Definition;
@@ -26,8 +26,8 @@ pub(crate) fn definitions() -> BTreeMap<String, Definition> {
 
 /// The words of every line that `Facts.java` says of `subject`.
 pub(crate) fn facts(subject: &str) -> Vec<Vec<String>> {
-    let lines = cluster("facts");
-    let lines = lines.lines().map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    static FACTS: LazyLock<String> = LazyLock::new(|| cluster("facts"));
+    let lines = FACTS.lines().map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
     let lines: Vec<_> = lines.filter(|words| words[0] == subject).map(|words| words[1..].to_vec()).collect();
     assert!(!lines.is_empty(), "Kafka says nothing of {subject}");
     lines

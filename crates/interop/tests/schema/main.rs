@@ -11,5 +11,6 @@ mod headers;
 mod jar;
 mod meant;
 mod messages;
+mod ranges;
 mod row;
 mod table;
