@@ -85,7 +85,9 @@ table! {
     ApiVersions => api_versions;
     CreateTopics => create_topics;
     DeleteTopics => delete_topics;
+    DeleteRecords => delete_records;
     InitProducerId => init_producer_id;
+    OffsetForLeaderEpoch => offset_for_leader_epoch;
     DescribeConfigs => describe_configs;
     AlterConfigs => alter_configs;
     IncrementalAlterConfigs => incremental_alter_configs;

@@ -83,15 +83,16 @@ fn find(
     bounds: &Bounds,
     timestamp: i64,
 ) -> Result<Option<Found>, ErrorCode> {
-    let place = |offset| Ok(Some(Found { offset, timestamp: -1, leader_epoch: bounds.leader_epoch }));
+    let place = |offset, leader_epoch| Ok(Some(Found { offset, timestamp: -1, leader_epoch }));
+    let start_epoch = bounds.log_start_epoch.unwrap_or(bounds.leader_epoch);
     let told = |refused: Refused| {
         tracing::warn!(%at, timestamp, ?refused, "a record cannot be found by its time");
         refused.code()
     };
     match timestamp {
-        LATEST => place(bounds.high_watermark),
-        EARLIEST => place(bounds.log_start),
-        EARLIEST_LOCAL if version >= 8 => place(bounds.log_start),
+        LATEST => place(bounds.high_watermark, bounds.leader_epoch),
+        EARLIEST => place(bounds.log_start, start_epoch),
+        EARLIEST_LOCAL if version >= 8 => place(bounds.log_start, start_epoch),
         MAX_TIMESTAMP if version >= 7 => node.log.find_latest_timestamp(at).map_err(told),
         LATEST_TIERED if version >= 9 => Ok(None),
         EARLIEST_PENDING_UPLOAD if version >= 11 => Ok(None),

@@ -67,6 +67,10 @@ entries! {
     7 => PartitionStored(partitions::Stored);
     /// A topic has other configs from here on.
     8 => TopicConfigured(topics::Configured);
+    /// The beginning of a partition's log is gone from here on.
+    9 => Trimmed(partitions::Trimmed);
+    /// A partition's log goes on in another segment from here on.
+    10 => Rolled(partitions::Rolled);
 }
 
 /// The ledger as of its last entry.
@@ -85,6 +89,7 @@ impl Ledger {
             Entry::Opened(opened) => {
                 self.cluster.apply(opened);
                 self.producer_ids.give_up_reserved();
+                self.topics.lead_anew();
             }
             Entry::ProducerIds(reserved) => self.producer_ids.apply(reserved),
             Entry::TopicCreated(created) => self.topics.create(created),
@@ -95,7 +100,7 @@ impl Ledger {
             }
             Entry::TopicConfigured(configured) => self.topics.configure(configured),
             Entry::OffsetsCommitted(committed) => self.offsets.commit(committed),
-            Entry::PartitionStored(_) => (),
+            Entry::PartitionStored(_) | Entry::Trimmed(_) | Entry::Rolled(_) => (),
         }
     }
 

@@ -1,4 +1,5 @@
-//! What an image says of a partition's log: the segments that hold it, and who wrote to it last.
+//! What an image says of a partition's log, the segments that hold it and who wrote to it last; and what becomes of
+//! the segments.
 
 use vltava_wire::{Uuid, messages};
 
@@ -11,6 +12,15 @@ messages! {
         end: i64 => 0..;
         segments: Vec<StoredSegment> => 0..;
         producers: Vec<StoredProducer> => 0..;
+    } tagged {
+        0 => rolled: bool => 0..;
+        1 => epochs: Vec<StoredEpoch> => 0..;
+    }
+
+    /// From where on batches are of a leader epoch.
+    pub struct StoredEpoch {
+        epoch: i32 => 0..;
+        start: i64 => 0..;
     }
 
     /// A file of batches.
@@ -18,6 +28,9 @@ messages! {
         base_offset: i64 => 0..;
         length: i64 => 0..;
         max_timestamp: i64 = -1 => 0..;
+    } tagged {
+        0 => first_timestamp: i64 = -1 => 0..;
+        1 => appended: i64 = -1 => 0..;
     }
 
     /// The last batches of an idempotent producer.
@@ -32,6 +45,20 @@ messages! {
     pub struct StoredBatch {
         base_sequence: i32 => 0..;
         count: u32 => 0..;
+        base_offset: i64 => 0..;
+    }
+
+    /// A partition begins at another offset from here on.
+    pub struct Trimmed {
+        topic_id: Uuid => 0..;
+        partition: i32 => 0..;
+        log_start: i64 => 0..;
+    }
+
+    /// The batch at this offset, which is the next one, begins a segment.
+    pub struct Rolled {
+        topic_id: Uuid => 0..;
+        partition: i32 => 0..;
         base_offset: i64 => 0..;
     }
 }

@@ -85,6 +85,16 @@ impl Topics {
         });
     }
 
+    /// Every partition gets a leader again, after a restart: another reign begins.
+    pub(super) fn lead_anew(&mut self) {
+        for topic in self.by_name.values_mut() {
+            let mut next = Topic::clone(topic);
+            next.leader_epochs.iter_mut().for_each(|epoch| *epoch = epoch.saturating_add(1));
+            *topic = Arc::new(next);
+            self.by_id.insert(topic.id, topic.clone());
+        }
+    }
+
     pub(super) fn configure(&mut self, configured: &Configured) {
         let Some(topic) = self.by_id.get(&configured.id) else { return };
         let configs = given(&configured.configs);

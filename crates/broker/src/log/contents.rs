@@ -39,14 +39,14 @@ pub(super) struct Contents {
     /// Of all topics.
     pub(super) partition_count: usize,
     pub(super) files: Files,
-    /// A segment that is this long is followed by another.
+    /// A segment that is this long is followed by another, unless its topic says otherwise.
     segment_bytes: u64,
     /// Partitions with batches in memory, and how much all of them take.
     with_unmoved: BTreeSet<PartitionId>,
     pub(super) unmoved_bytes: usize,
     /// Segments that were written since the last checkpoint.
     pub(super) unsynced_segments: BTreeSet<String>,
-    /// Files of topics that were deleted since the last checkpoint.
+    /// Files that went out of use since the last checkpoint.
     pub(super) unneeded_files: Vec<String>,
 }
 
@@ -128,10 +128,47 @@ impl Contents {
                 self.partitions.insert(created.id, partitions);
             }
             Entry::TopicDeleted(deleted) => self.forget(deleted.id),
-            Entry::PartitionStored(stored) => self.restore(stored),
+            Entry::PartitionStored(stored) => {
+                let at = PartitionId { topic: stored.topic_id, partition: stored.partition };
+                if let Some(partition) = self.partition(at) {
+                    partition.restore(stored);
+                }
+            }
+            Entry::Rolled(rolled) => {
+                let at = PartitionId { topic: rolled.topic_id, partition: rolled.partition };
+                if let Some(partition) = self.partition(at) {
+                    partition.roll();
+                }
+            }
+            Entry::Trimmed(trimmed) => self.trim(trimmed),
+            // As in Kafka, a broker that comes back leads its partitions anew.
+            Entry::Opened(_) => {
+                self.all_partitions().for_each(|it| it.lead(it.leader_epoch.saturating_add(1)));
+            }
             _ => (),
         }
         self.ledger.apply(entry);
+    }
+
+    fn trim(&mut self, trimmed: &partitions::Trimmed) {
+        let at = PartitionId { topic: trimmed.topic_id, partition: trimmed.partition };
+        let Some(partition) = self.partition(at) else { return };
+        let (segments, bytes) = partition.trim(trimmed.log_start);
+        let is_moved = partition.unmoved.is_empty();
+        self.unmoved_bytes -= bytes;
+        if is_moved {
+            self.with_unmoved.remove(&at);
+        }
+        self.drop_segments(segments);
+    }
+
+    /// Their files go after the next checkpoint: until then a start may need them.
+    fn drop_segments(&mut self, segments: Vec<Segment>) {
+        for segment in segments {
+            self.files.close(&segment.name());
+            self.unsynced_segments.remove(&segment.name());
+            self.unneeded_files.extend([segment.name(), segment.index_name()]);
+        }
     }
 
     fn forget(&mut self, topic: Uuid) {
@@ -140,24 +177,33 @@ impl Contents {
             self.partition_count -= 1;
             self.with_unmoved.remove(&partition.id);
             self.unmoved_bytes -= partition.unmoved.iter().map(|it| it.bytes.len()).sum::<usize>();
-            for segment in partition.segments {
-                self.files.close(&segment.name());
-                self.unsynced_segments.remove(&segment.name());
-                self.unneeded_files.extend([segment.name(), segment.index_name()]);
-            }
+            self.drop_segments(partition.segments);
         }
     }
 
-    fn restore(&mut self, stored: &partitions::Stored) {
-        let at = PartitionId { topic: stored.topic_id, partition: stored.partition };
-        let Some(partition) = self.partition(at) else { return };
-        partition.log_start = stored.log_start;
-        partition.end = stored.end;
-        partition.windows = producers::restored(&stored.producers);
-        let segment = |it: &partitions::StoredSegment| {
-            Segment::restored(at, it.base_offset, it.length as u64, it.max_timestamp)
-        };
-        partition.segments = stored.segments.iter().map(segment).collect();
+    /// The partitions that are to begin further on by their topics' rules, and where. Producers that were not heard of
+    /// for long are forgotten by the way.
+    pub(super) fn retained(&mut self, now: Timestamp) -> Vec<(PartitionId, i64)> {
+        let mut shorter = Vec::new();
+        for topic in self.ledger.topics.iter() {
+            for partition in self.partitions.get_mut(&topic.id).into_iter().flatten() {
+                producers::forget_old(&mut partition.windows, now);
+                let log_start =
+                    if topic.rules.deletes { partition.retained_from(&topic.rules, now) } else { 0 };
+                if log_start > partition.log_start {
+                    shorter.push((partition.id, log_start));
+                }
+            }
+        }
+        shorter
+    }
+
+    /// What a segment of a partition may grow to, and how long it may be open.
+    pub(super) fn roll_limits(&self, topic: Uuid) -> (u64, i64) {
+        let topic = self.ledger.topics.with_id(topic);
+        let rules =
+            topic.map(|it| (it.rules.segment_bytes.unwrap_or(self.segment_bytes), it.rules.roll_ms()));
+        rules.unwrap_or((self.segment_bytes, i64::MAX))
     }
 
     /// Takes in a batch that is in the journal.
@@ -180,47 +226,46 @@ impl Contents {
 
     /// Writes what goes into one segment at once; false if there is nothing to move.
     fn move_some(&mut self, at: PartitionId, until: u64) -> io::Result<bool> {
-        let segment_bytes = self.segment_bytes;
         let partition = self.partition(at).expect("a partition with batches exists");
         let Some(first) = partition.unmoved.front().filter(|it| it.position <= until) else {
             return Ok(false);
         };
-        let (base_offset, first_bytes) = (first.header.base_offset, first.bytes.len() as u64);
-        let full = |last: &Segment| last.length > 0 && last.length + first_bytes > segment_bytes;
-        let is_new = partition.segments.last().is_none_or(full);
+        let base_offset = first.header.base_offset;
+        let is_new = partition.begins_segment(base_offset);
         let (name, length) = match partition.segments.last() {
             Some(last) if !is_new => (last.name(), last.length),
             _ => (Segment::new(at, base_offset).name(), 0),
         };
-        let (count, piece) = gather(&partition.unmoved, until, segment_bytes.saturating_sub(length));
+        let next_segment = partition.next_roll(base_offset).unwrap_or(i64::MAX);
+        let (count, piece) = gather(&partition.unmoved, until, next_segment);
         let file = if is_new { self.files.create(&name)? } else { self.files.open(&name)? };
         file.write_at(length, &piece)?;
         self.unsynced_segments.insert(name);
         self.unmoved_bytes -= piece.len();
         let partition = self.partition(at).expect("it was there before");
         if is_new {
-            partition.segments.push(Segment::new(at, base_offset));
+            partition.on_new_segment(base_offset);
         }
         let segment = partition.segments.last_mut().expect("there is one, or was made");
-        partition.unmoved.drain(..count).for_each(|it| segment.on_appended(&it.header));
+        partition.unmoved.drain(..count).for_each(|it| segment.on_appended(&it.header, it.at));
         Ok(true)
     }
 
     /// The entries that make up all of this, if no batch is in memory.
     pub(super) fn image(&mut self, now: Timestamp) -> impl Iterator<Item = Entry> {
         let partitions = self.partitions.values_mut().flatten();
-        self.ledger.image().chain(partitions.map(move |it| Entry::PartitionStored(stored(it, now))))
+        self.ledger.image().chain(partitions.map(move |it| Entry::PartitionStored(it.stored(now))))
     }
 }
 
 /// The bytes of the first batch and of those after it that may go along, and how many that are.
-fn gather(unmoved: &std::collections::VecDeque<Unmoved>, until: u64, room: u64) -> (usize, Bytes) {
-    let most = MOVE_BYTES.min(usize::try_from(room).unwrap_or(usize::MAX));
+fn gather(unmoved: &std::collections::VecDeque<Unmoved>, until: u64, next_segment: i64) -> (usize, Bytes) {
     let mut length = 0;
     let fits = |it: &&Unmoved| {
         let first = length == 0;
         length += it.bytes.len();
-        it.position <= until && (first || length <= most)
+        let fits = it.position <= until && it.header.base_offset < next_segment;
+        fits && (first || length <= MOVE_BYTES)
     };
     let count = unmoved.iter().take_while(fits).count();
     if count == 1 {
@@ -229,21 +274,4 @@ fn gather(unmoved: &std::collections::VecDeque<Unmoved>, until: u64, room: u64) 
     let mut piece = BytesMut::new();
     unmoved.iter().take(count).for_each(|it| piece.put_slice(&it.bytes));
     (count, piece.freeze())
-}
-
-fn stored(partition: &mut Partition, now: Timestamp) -> partitions::Stored {
-    assert!(partition.unmoved.is_empty(), "an image is made when all batches of {} were moved", partition.id);
-    let segment = |it: &Segment| partitions::StoredSegment {
-        base_offset: it.base_offset,
-        length: it.length as i64,
-        max_timestamp: it.max_timestamp,
-    };
-    partitions::Stored {
-        topic_id: partition.id.topic,
-        partition: partition.id.partition,
-        log_start: partition.log_start,
-        end: partition.end,
-        segments: partition.segments.iter().map(segment).collect(),
-        producers: producers::image(&mut partition.windows, now),
-    }
 }

@@ -47,8 +47,11 @@ impl Default for Points {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Target {
     Offset(i64),
-    /// The first batch with a record of this time or later.
-    Timestamp(i64),
+    /// The first batch with a record of this time or later that does not end before an offset.
+    Timestamp {
+        timestamp: i64,
+        from: i64,
+    },
 }
 
 impl Target {
@@ -56,7 +59,9 @@ impl Target {
     pub(super) fn is_after(self, batch: &BatchHeader) -> bool {
         match self {
             Self::Offset(offset) => batch.last_offset() < offset,
-            Self::Timestamp(timestamp) => batch.max_timestamp < timestamp,
+            Self::Timestamp { timestamp, from } => {
+                batch.max_timestamp < timestamp || batch.last_offset() < from
+            }
         }
     }
 }
@@ -119,10 +124,13 @@ impl Points {
     }
 
     fn seek(&self, target: Target) -> u64 {
-        let before = self.points.partition_point(|point| match target {
-            Target::Offset(offset) => point.offset <= offset,
-            Target::Timestamp(timestamp) => point.timestamp_before < timestamp,
-        });
+        let by_offset = |offset| self.points.partition_point(|point| point.offset <= offset);
+        let before = match target {
+            Target::Offset(offset) => by_offset(offset),
+            Target::Timestamp { timestamp, from } => {
+                by_offset(from).max(self.points.partition_point(|point| point.timestamp_before < timestamp))
+            }
+        };
         before.checked_sub(1).map_or(0, |index| self.points[index].position)
     }
 
@@ -224,7 +232,7 @@ mod tests {
             let offset = Target::Offset(header.base_offset);
             let from = index.seek(&*file, length(&headers), offset).unwrap();
             assert!(from <= *position && position - from < INTERVAL_BYTES, "{from} for {position}");
-            let time = Target::Timestamp(header.max_timestamp);
+            let time = Target::Timestamp { timestamp: header.max_timestamp, from: 0 };
             let first = headers.iter().find(|(_, it)| !time.is_after(it)).unwrap().0;
             let from = index.seek(&*file, length(&headers), time).unwrap();
             assert!(from <= first && first - from < INTERVAL_BYTES, "{from} for {first}");

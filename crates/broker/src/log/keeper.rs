@@ -31,6 +31,8 @@ pub(crate) struct Keeper {
     filling: Running<(Slot, io::Result<()>)>,
     /// When the journal is synced next, if it is synced by time.
     next_sync: Moment,
+    /// When segments are looked for that are to go.
+    next_retention: Moment,
     /// Not before this is written again what found no room.
     pause_until: Option<Moment>,
 }
@@ -43,8 +45,16 @@ type Running<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, lock: Box<dyn Lock>) -> Self {
         let next_sync = shared.clock.now();
-        let lock = Some(lock);
-        Self { shared, lock, syncing: None, storing: None, filling: None, next_sync, pause_until: None }
+        Self {
+            lock: Some(lock),
+            syncing: None,
+            storing: None,
+            filling: None,
+            next_sync,
+            next_retention: next_sync + shared.options.retention_interval,
+            pause_until: None,
+            shared,
+        }
     }
 
     /// Runs until the log is stopped, which it then is cleanly, or until the disk fails.
@@ -78,6 +88,7 @@ impl Keeper {
             self.move_if_due(&mut state, now);
         }
         if self.pause_until.is_none() {
+            self.retain_if_due(&mut state, now);
             self.store_if_due(&mut state, now);
             self.fill_if_due(&mut state, now);
         }
@@ -121,6 +132,16 @@ impl Keeper {
         match state.contents.move_batches(settled) {
             Ok(()) => state.stuck = None,
             Err(error) => self.on_failure(state, now, Failure::writing("a segment")(error)),
+        }
+    }
+
+    fn retain_if_due(&mut self, state: &mut State, now: Moment) {
+        if now < self.next_retention {
+            return;
+        }
+        self.next_retention = now + self.shared.options.retention_interval;
+        if let Err(refused) = state.retain(self.shared.clock.wall()) {
+            tracing::warn!(?refused, "old segments stay for now");
         }
     }
 
@@ -204,7 +225,8 @@ impl Keeper {
         let by_time = matches!(self.shared.options.sync, Sync::Interval(_));
         let sync = (by_time && self.syncing.is_none() && self.shared.state().journal.is_dirty())
             .then_some(self.next_sync);
-        sync.into_iter().chain(self.pause_until).min()
+        let retention = Some(self.next_retention);
+        sync.into_iter().chain(self.pause_until).chain(retention).min()
     }
 
     /// The last things: what is under way ends, all is synced, and a checkpoint leaves the journal empty.

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod contents;
 mod entry;
+mod epochs;
 mod files;
 mod image;
 mod index;
@@ -25,6 +26,7 @@ mod tests;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use tokio::sync::{Notify, watch};
@@ -60,6 +62,8 @@ pub(crate) struct Options {
     pub(crate) move_bytes: usize,
     /// Producers wait while batches take so much memory.
     pub(crate) memory_bytes: usize,
+    /// So often is looked for segments that are to go by their topics' rules.
+    pub(crate) retention_interval: Duration,
 }
 
 impl Default for Options {
@@ -72,6 +76,7 @@ impl Default for Options {
             segment_bytes: 128 * MIB as u64,
             move_bytes: 4 * MIB,
             memory_bytes: 32 * MIB,
+            retention_interval: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -111,6 +116,8 @@ pub(crate) struct Appended {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) log_start: i64,
+    /// The leader epoch in which the beginning was written.
+    pub(crate) log_start_epoch: Option<i32>,
     /// Offsets below it may be read.
     pub(crate) high_watermark: i64,
     /// The offset of the next batch.
@@ -363,6 +370,11 @@ impl Log {
     ) -> Result<Position, Refused> {
         let committed = offsets::committed(group, commits.iter().map(|(at, commit)| (at, commit)));
         self.change(|state| state.record(&Entry::OffsetsCommitted(committed)))
+    }
+
+    /// Has a partition begin at this offset, or at its high watermark if none is said. Says where it begins then.
+    pub(crate) fn delete_records(&self, at: PartitionId, until: Option<i64>) -> Result<i64, Refused> {
+        self.change(|state| state.trim(at, until))
     }
 
     /// Appends one whole batch that was checked, unless its producer already did.

@@ -15,12 +15,18 @@ use vltava_core::{
 };
 use vltava_wire::record::BatchHeader;
 
+use crate::{
+    ledger::partitions::{Stored, StoredEpoch},
+    topic_rules::Rules,
+};
+
 use super::{
     PartitionId,
     checkpoint::Indexes,
+    epochs::{Epochs, Reign},
     index::Target,
     producers,
-    segment::{Limits, Segment},
+    segment::{Limits, Segment, time_of},
 };
 
 pub(super) struct Partition {
@@ -34,9 +40,22 @@ pub(super) struct Partition {
     /// Where the journal was after the last batch.
     pub(super) written: u64,
     pub(super) segments: Vec<Segment>,
+    /// Where segments begin that have no file yet, in order.
+    rolls: VecDeque<i64>,
+    /// What goes into the segment that is open.
+    active: Active,
+    pub(super) epochs: Epochs,
     pub(super) unmoved: VecDeque<Unmoved>,
     pub(super) windows: Windows,
     waiting: Vec<Weak<Notify>>,
+}
+
+/// What a segment holds and will hold of the batches there are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Active {
+    bytes: u64,
+    /// The time of the first batch.
+    first: Option<i64>,
 }
 
 /// A batch that is in the journal and in memory, and in no segment yet.
@@ -59,6 +78,9 @@ impl Partition {
             high_watermark: 0,
             written: 0,
             segments: Vec::new(),
+            rolls: VecDeque::new(),
+            active: Active::default(),
+            epochs: Epochs::new(leader_epoch),
             unmoved: VecDeque::new(),
             windows: Windows::default(),
             waiting: Vec::new(),
@@ -70,10 +92,137 @@ impl Partition {
         assert_eq!(batch.header.base_offset, self.end, "a batch continues the log of {}", self.id);
         self.end = batch.header.last_offset() + 1;
         self.written = batch.position;
+        self.active.bytes += batch.bytes.len() as u64;
+        self.active.first.get_or_insert(time_of(&batch.header, batch.at));
         if let Ok(Some(numbered)) = Numbered::of(&batch.header) {
             producers::remember(&mut self.windows, &numbered, batch.header.base_offset, batch.at);
         }
         self.unmoved.push_back(batch);
+    }
+
+    /// Takes back what an image says. It speaks of no batch that is in no segment.
+    pub(super) fn restore(&mut self, stored: &Stored) {
+        self.log_start = stored.log_start;
+        self.end = stored.end;
+        self.windows = producers::restored(&stored.producers);
+        self.segments = stored.segments.iter().map(|it| Segment::restored(self.id, it)).collect();
+        self.rolls = if stored.rolled { VecDeque::from([stored.end]) } else { VecDeque::new() };
+        let reigns = stored.epochs.iter().map(|it| Reign { epoch: it.epoch, start: it.start });
+        self.epochs = Epochs::restored(reigns).unwrap_or_else(|| self.epochs.clone());
+        self.count_active();
+    }
+
+    /// What an image says.
+    ///
+    /// # Panics
+    /// If there are batches that are in no segment.
+    pub(super) fn stored(&mut self, now: Timestamp) -> Stored {
+        assert!(self.unmoved.is_empty(), "an image is made when all batches of {} were moved", self.id);
+        Stored {
+            topic_id: self.id.topic,
+            partition: self.id.partition,
+            log_start: self.log_start,
+            end: self.end,
+            segments: self.segments.iter().map(Segment::stored).collect(),
+            producers: producers::image(&mut self.windows, now),
+            rolled: !self.rolls.is_empty(),
+            epochs: self.epochs.iter().map(|it| StoredEpoch { epoch: it.epoch, start: it.start }).collect(),
+        }
+    }
+
+    /// A new reign begins.
+    pub(super) fn lead(&mut self, epoch: i32) {
+        self.leader_epoch = epoch;
+        self.epochs.begin(epoch, self.end);
+        // Who waits for more may have to be told that the leader is another.
+        self.tell();
+    }
+
+    /// Whether the next batch goes into another segment.
+    pub(super) fn is_due_to_roll(
+        &self,
+        next: &BatchHeader,
+        now: Timestamp,
+        bytes_max: u64,
+        open_ms: i64,
+    ) -> bool {
+        let Active { bytes, first: Some(first) } = self.active else { return false };
+        let open = time_of(next, now).saturating_sub(first);
+        bytes + next.length as u64 > bytes_max || open > open_ms
+    }
+
+    /// The next batch goes into another segment.
+    pub(super) fn roll(&mut self) {
+        self.rolls.push_back(self.end);
+        self.active = Active::default();
+    }
+
+    /// Whether the batch at this offset begins a segment.
+    pub(super) fn begins_segment(&self, base_offset: i64) -> bool {
+        self.segments.is_empty() || self.rolls.front().is_some_and(|it| *it <= base_offset)
+    }
+
+    /// Where the segment ends that the batch at this offset is in, if another follows.
+    pub(super) fn next_roll(&self, base_offset: i64) -> Option<i64> {
+        self.rolls.iter().copied().find(|it| *it > base_offset)
+    }
+
+    /// A segment was begun for the batch at this offset.
+    pub(super) fn on_new_segment(&mut self, base_offset: i64) {
+        self.rolls.retain(|it| *it > base_offset);
+        self.segments.push(Segment::new(self.id, base_offset));
+    }
+
+    /// The offset behind a segment.
+    pub(super) fn end_of_segment(&self, index: usize) -> i64 {
+        let next = self.segments.get(index + 1).map(|it| it.base_offset);
+        next.or_else(|| self.unmoved.front().map(|it| it.header.base_offset)).unwrap_or(self.end)
+    }
+
+    /// The log begins at this offset from here on. Says what is not needed any more: segments, and bytes in memory.
+    pub(super) fn trim(&mut self, log_start: i64) -> (Vec<Segment>, usize) {
+        self.log_start = self.log_start.max(log_start);
+        self.epochs.trim(self.log_start);
+        let gone =
+            (0..self.segments.len()).take_while(|it| self.end_of_segment(*it) <= self.log_start).count();
+        let segments = self.segments.drain(..gone).collect();
+        let gone = self.unmoved.partition_point(|it| it.header.last_offset() < self.log_start);
+        let bytes = self.unmoved.drain(..gone).map(|it| it.bytes.len()).sum();
+        self.rolls.retain(|it| *it >= self.log_start);
+        self.count_active();
+        self.tell();
+        (segments, bytes)
+    }
+
+    /// Where the log is to begin by its topic's rules: old segments go as a whole.
+    pub(super) fn retained_from(&self, rules: &Rules, now: Timestamp) -> i64 {
+        let in_memory: u64 = self.unmoved.iter().map(|it| it.bytes.len() as u64).sum();
+        let all = self.segments.iter().map(|it| it.length).sum::<u64>() + in_memory;
+        let mut excess = rules.retention_bytes.map_or(0, |most| all.saturating_sub(most.unsigned_abs()));
+        let mut start = self.log_start;
+        for (index, segment) in self.segments.iter().enumerate() {
+            let too_old =
+                rules.retention_ms.is_some_and(|most| now.0.saturating_sub(segment.latest()) > most);
+            let too_much = rules.retention_bytes.is_some() && excess >= segment.length;
+            if !(too_old || too_much) {
+                break;
+            }
+            excess = excess.saturating_sub(segment.length);
+            start = self.end_of_segment(index);
+        }
+        start.min(self.high_watermark)
+    }
+
+    fn count_active(&mut self) {
+        let from = self.rolls.back().copied().unwrap_or_default();
+        let open = self.segments.last().filter(|_| self.rolls.is_empty());
+        let mut active =
+            Active { bytes: open.map_or(0, |it| it.length), first: open.map(|it| it.first_timestamp) };
+        for batch in self.unmoved.iter().filter(|it| it.header.base_offset >= from) {
+            active.bytes += batch.bytes.len() as u64;
+            active.first.get_or_insert(time_of(&batch.header, batch.at));
+        }
+        self.active = active;
     }
 
     /// All below `offset` is settled.
@@ -117,9 +266,11 @@ impl Partition {
             Target::Offset(offset) => {
                 self.segments.partition_point(|it| it.base_offset <= offset).saturating_sub(1)
             }
-            Target::Timestamp(timestamp) => {
-                let holds = |it: &Segment| it.max_timestamp >= timestamp;
-                self.segments.iter().position(holds).unwrap_or(self.segments.len())
+            Target::Timestamp { timestamp, from } => {
+                let holds = |it: &usize| {
+                    self.segments[*it].max_timestamp >= timestamp && self.end_of_segment(*it) > from
+                };
+                (0..self.segments.len()).find(holds).unwrap_or(self.segments.len())
             }
         };
         &mut self.segments[first..]
@@ -129,7 +280,7 @@ impl Partition {
     pub(super) fn unmoved_from(&self, target: Target, limits: Limits) -> Vec<Bytes> {
         let first = match target {
             Target::Offset(offset) => self.unmoved.partition_point(|it| it.header.last_offset() < offset),
-            Target::Timestamp(_) => {
+            Target::Timestamp { .. } => {
                 let holds = |it: &Unmoved| !target.is_after(&it.header);
                 self.unmoved.iter().position(holds).unwrap_or(self.unmoved.len())
             }

@@ -22,9 +22,14 @@ pub(super) fn remember(windows: &mut Windows, batch: &Numbered, base_offset: i64
     windows.appended(batch, base_offset, at);
 }
 
+/// Forgets those that have not written for a day.
+pub(super) fn forget_old(windows: &mut Windows, now: Timestamp) {
+    windows.expire(Timestamp(now.0.saturating_sub(REMEMBERED_MILLIS)));
+}
+
 /// What an image says of them, without those that are forgotten.
 pub(super) fn image(windows: &mut Windows, now: Timestamp) -> Vec<StoredProducer> {
-    windows.expire(Timestamp(now.0.saturating_sub(REMEMBERED_MILLIS)));
+    forget_old(windows, now);
     let batch = |it: &Remembered| StoredBatch {
         base_sequence: it.first.field(),
         count: it.count,

@@ -18,6 +18,9 @@ use super::{
     state::State,
 };
 
+/// So many packed batches are opened in search of a time that they say they have and do not.
+const MISLEADING_MAX: usize = 16;
+
 /// What a read brought.
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
@@ -67,18 +70,40 @@ impl Log {
 
     /// The first record that is as late as `timestamp`, or later.
     pub(crate) fn find_timestamp(&self, at: PartitionId, timestamp: i64) -> Result<Option<Found>, Refused> {
+        let broken =
+            |error| Error::new(ErrorKind::Damaged, format!("a batch of {at} is broken")).because(error);
+        let mut from = 0;
+        for _ in 0..MISLEADING_MAX {
+            let (log_start, batch) = self.batch_of(at, timestamp, from)?;
+            if batch.is_empty() {
+                return Ok(None);
+            }
+            let batch = Batch::parse(batch).map_err(broken)?;
+            from = batch.last_offset() + 1;
+            if let Some(found) = find_in(batch, timestamp, log_start) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first batch that says that it has a record as late as `timestamp`, and does not end before `from` nor
+    /// before the log begins; and where that is.
+    fn batch_of(&self, at: PartitionId, timestamp: i64, from: i64) -> Result<(i64, Bytes), Refused> {
         let mut state = self.shared.state();
         let bounds = bounds(&mut state, at)?;
         let limits = Limits { end: bounds.high_watermark, bytes: 0 };
-        let plan = plan(&mut state, at, Target::Timestamp(timestamp), limits);
+        let target = Target::Timestamp { timestamp, from: from.max(bounds.log_start) };
+        let plan = plan(&mut state, at, target, limits);
         drop(state);
-        let batch = plan?.read()?;
-        if batch.is_empty() {
-            return Ok(None);
-        }
-        find_in(batch, timestamp).map_err(|error| {
-            Error::new(ErrorKind::Damaged, format!("a batch of {at} is broken")).because(error).into()
-        })
+        Ok((bounds.log_start, plan?.read()?))
+    }
+
+    /// Where an epoch ended, and which one that is told of; see `Epochs::end_of`.
+    pub(crate) fn epoch_end(&self, at: PartitionId, epoch: i32) -> Result<Option<(i32, i64)>, Refused> {
+        let mut state = self.shared.state();
+        let partition = state.contents.partition(at).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        Ok(partition.epochs.end_of(epoch, partition.high_watermark))
     }
 
     /// The first record with the latest timestamp of all.
@@ -106,6 +131,7 @@ fn bounds(state: &mut State, at: PartitionId) -> Result<Bounds, Refused> {
     let partition = state.contents.partition(at).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     Ok(Bounds {
         log_start: partition.log_start,
+        log_start_epoch: partition.epochs.of(partition.log_start),
         high_watermark: partition.high_watermark,
         end: partition.end,
         leader_epoch: partition.leader_epoch,
@@ -169,15 +195,16 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
     }
 }
 
-/// The record in this batch. If its producer packed it so that nobody can open it, the batch as a whole.
-fn find_in(batch: Bytes, timestamp: i64) -> Result<Option<Found>, record::RecordError> {
-    let batch = Batch::parse(batch)?;
+/// The record in this batch, from `log_start` on. If its producer packed it so that nobody can open it, the batch as
+/// a whole.
+fn find_in(batch: Batch, timestamp: i64, log_start: i64) -> Option<Found> {
     let BatchHeader { base_offset, max_timestamp, leader_epoch, .. } = *batch.header();
     let Ok(records) = batch.decompress(record::Limits::default()) else {
-        return Ok(Some(Found { offset: base_offset, timestamp: max_timestamp, leader_epoch }));
+        let offset = base_offset.max(log_start);
+        return Some(Found { offset, timestamp: max_timestamp, leader_epoch });
     };
-    let found = records.iter().find(|it| it.timestamp() >= timestamp);
-    Ok(found.map(|it| Found { offset: it.offset(), timestamp: it.timestamp(), leader_epoch }))
+    let found = records.iter().find(|it| it.timestamp() >= timestamp && it.offset() >= log_start);
+    found.map(|it| Found { offset: it.offset(), timestamp: it.timestamp(), leader_epoch })
 }
 
 fn damaged(at: PartitionId, error: std::io::Error) -> Refused {

@@ -3,9 +3,13 @@
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
+use vltava_core::Timestamp;
 use vltava_wire::record::{BATCH_OVERHEAD_BYTES, BatchHeader};
 
-use crate::disk::{Disk, File};
+use crate::{
+    disk::{Disk, File},
+    ledger::partitions::StoredSegment,
+};
 
 use super::{
     PartitionId,
@@ -28,6 +32,10 @@ pub(super) struct Segment {
     /// Bytes of the file that count; there may be more, of no meaning.
     pub(super) length: u64,
     pub(super) max_timestamp: i64,
+    /// The timestamp of its first batch, by which it is told how long it has been open.
+    pub(super) first_timestamp: i64,
+    /// When its last batch was appended.
+    pub(super) appended: Timestamp,
     index: Arc<Index>,
     /// Whether a stored index was looked for.
     looked_up: bool,
@@ -42,20 +50,40 @@ pub(super) fn is_of_a_segment(name: &str) -> bool {
 
 impl Segment {
     pub(super) fn new(of: PartitionId, base_offset: i64) -> Self {
-        Self { looked_up: true, ..Self::restored(of, base_offset, 0, i64::MIN) }
+        let empty = StoredSegment { base_offset, max_timestamp: i64::MIN, ..Default::default() };
+        Self { looked_up: true, ..Self::restored(of, &empty) }
     }
 
-    pub(super) fn restored(of: PartitionId, base_offset: i64, length: u64, max_timestamp: i64) -> Self {
+    pub(super) fn restored(of: PartitionId, stored: &StoredSegment) -> Self {
+        let base_offset = stored.base_offset;
         let stem = format!("{PREFIX}{:032x}-{}-{base_offset:020}", of.topic.0, of.partition);
         Self {
             stem,
             base_offset,
-            length,
-            max_timestamp,
+            length: stored.length as u64,
+            max_timestamp: stored.max_timestamp,
+            first_timestamp: stored.first_timestamp,
+            appended: Timestamp(stored.appended),
             index: Arc::default(),
             looked_up: false,
             indexed: None,
         }
+    }
+
+    /// What an image says of it.
+    pub(super) fn stored(&self) -> StoredSegment {
+        StoredSegment {
+            base_offset: self.base_offset,
+            length: self.length as i64,
+            max_timestamp: self.max_timestamp,
+            first_timestamp: self.first_timestamp,
+            appended: self.appended.0,
+        }
+    }
+
+    /// The latest time that anything in it is of: that of its records, or if they have none that of its appends.
+    pub(super) fn latest(&self) -> i64 {
+        if self.max_timestamp >= 0 { self.max_timestamp } else { self.appended.0 }
     }
 
     pub(super) fn name(&self) -> String {
@@ -67,7 +95,11 @@ impl Segment {
     }
 
     /// Takes in that a batch was written at the end.
-    pub(super) fn on_appended(&mut self, batch: &BatchHeader) {
+    pub(super) fn on_appended(&mut self, batch: &BatchHeader, at: Timestamp) {
+        if self.length == 0 {
+            self.first_timestamp = time_of(batch, at);
+        }
+        self.appended = at;
         self.index.note(self.length, batch);
         self.length += batch.length as u64;
         self.max_timestamp = self.max_timestamp.max(batch.max_timestamp);
@@ -97,6 +129,11 @@ impl Segment {
         self.indexed = Some(self.length);
         Some((self.index_name(), bytes))
     }
+}
+
+/// The time that a batch is of: that of its records, or if they have none that of its append.
+pub(super) fn time_of(batch: &BatchHeader, appended: Timestamp) -> i64 {
+    if batch.max_timestamp >= 0 { batch.max_timestamp } else { appended.0 }
 }
 
 /// A segment as far as it had got.

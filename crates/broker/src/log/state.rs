@@ -12,7 +12,13 @@ use vltava_wire::{
     record::{BatchHeader, patch_base_offset, patch_leader_epoch},
 };
 
-use crate::{Error, ErrorKind, ledger::Entry};
+use crate::{
+    Error, ErrorKind,
+    ledger::{
+        Entry,
+        partitions::{Rolled, Trimmed},
+    },
+};
 
 use super::{
     Appended, PartitionId, Position, Refused,
@@ -117,10 +123,47 @@ impl State {
         if batch.len() > self.journal.payload_bytes_max() - BATCH_PREFIX_BYTES {
             return Err(ErrorCode::MessageTooLarge.into());
         }
+        self.roll_if_due(to, &header, now)?;
         let (position, bytes) = self.write_batch(to, &header, batch, now)?;
         self.contents.take_in(to, Unmoved { position, at: now, header, bytes });
         self.unsettled.push_back((position, to, header.last_offset() + 1));
         Ok(Appended { base_offset: header.base_offset, position: Position(position), duplicate: false })
+    }
+
+    /// Where segments begin is an entry, so that they are the same however often the journal is replayed.
+    fn roll_if_due(&mut self, of: PartitionId, next: &BatchHeader, now: Timestamp) -> Result<(), Refused> {
+        let (bytes_max, open_ms) = self.contents.roll_limits(of.topic);
+        let partition = self.contents.partition(of).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        if partition.is_due_to_roll(next, now, bytes_max, open_ms) {
+            let PartitionId { topic: topic_id, partition } = of;
+            self.record(&Entry::Rolled(Rolled { topic_id, partition, base_offset: next.base_offset }))?;
+        }
+        Ok(())
+    }
+
+    /// Has a partition begin at this offset, or at its high watermark. Says where it begins then.
+    pub(super) fn trim(&mut self, of: PartitionId, log_start: Option<i64>) -> Result<i64, Refused> {
+        let partition = self.contents.partition(of).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let (current, high_watermark) = (partition.log_start, partition.high_watermark);
+        let log_start = log_start.unwrap_or(high_watermark);
+        if !(0..=high_watermark).contains(&log_start) {
+            return Err(ErrorCode::OffsetOutOfRange.into());
+        }
+        if log_start > current {
+            let PartitionId { topic: topic_id, partition } = of;
+            self.record(&Entry::Trimmed(Trimmed { topic_id, partition, log_start }))?;
+        }
+        Ok(log_start.max(current))
+    }
+
+    /// Has old segments go where their topic's rules say so, and forgets producers that were not heard of for long.
+    pub(super) fn retain(&mut self, now: Timestamp) -> Result<(), Refused> {
+        let settled = self.settled;
+        self.contents.move_batches(settled).map_err(|error| self.unwritten("a segment", &error).error())?;
+        for (of, log_start) in self.contents.retained(now) {
+            self.trim(of, Some(log_start))?;
+        }
+        Ok(())
     }
 
     fn write_batch(

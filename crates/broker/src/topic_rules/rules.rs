@@ -41,6 +41,12 @@ impl Rules {
         rules
     }
 
+    /// When a segment is followed by another, whatever its size: what is to be compacted in time must be closed by
+    /// then.
+    pub(crate) fn roll_ms(&self) -> i64 {
+        if self.compacts { self.segment_ms.min(self.compaction_lag_max_ms) } else { self.segment_ms }
+    }
+
     pub(super) fn set_cleanup(&mut self, value: &Value) {
         (self.deletes, self.compacts) = (value.has("delete"), value.has("compact"));
     }
@@ -112,5 +118,12 @@ mod tests {
         let stamped = rules(&[("message.timestamp.type", "LogAppendTime"), ("segment.bytes", "1000")]);
         assert_eq!((stamped.timestamps, stamped.segment_bytes), (TimestampType::LogAppendTime, Some(1000)));
         assert_eq!(rules(&[("segment.bytes", "many"), ("no.such", "1")]), Rules::default());
+    }
+
+    #[test]
+    fn what_is_compacted_in_time_rolls_in_time() {
+        let lag = ("max.compaction.lag.ms", "1000");
+        assert_eq!(rules(&[lag]).roll_ms(), 604_800_000, "a topic that is not compacted does not care");
+        assert_eq!(rules(&[lag, ("cleanup.policy", "compact")]).roll_ms(), 1000);
     }
 }

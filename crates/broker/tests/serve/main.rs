@@ -9,3 +9,4 @@ mod produce;
 mod restart;
 mod session;
 mod topics;
+mod trimming;

@@ -6,6 +6,7 @@ mod ledger;
 mod limits;
 mod reading;
 mod real;
+mod trimming;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,6 +34,7 @@ fn small() -> Options {
         segment_bytes: 1500,
         move_bytes: 700,
         memory_bytes: 64 * 1024,
+        retention_interval: Duration::from_secs(60),
         ..Options::default()
     }
 }
