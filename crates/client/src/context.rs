@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use vltava_core::{Clock, Moment, Rng};
 
-use crate::{config, metrics::Counters, net::Dial};
+use crate::{config, decompressors::Decompressors, metrics::Counters, net::Dial};
 
 /// What all parts of a client share.
 pub(crate) struct Context {
@@ -12,6 +12,7 @@ pub(crate) struct Context {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) connection: config::Connection,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) decompressors: Decompressors,
     rng: Mutex<Rng>,
 }
 
@@ -22,8 +23,8 @@ impl Context {
         connection: config::Connection,
         seed: u64,
     ) -> Arc<Self> {
-        let (counters, rng) = (Arc::default(), Mutex::new(Rng::new(seed)));
-        Arc::new(Self { clock, dial, connection, counters, rng })
+        let (counters, decompressors) = (Arc::default(), Decompressors::default());
+        Arc::new(Self { clock, dial, connection, counters, decompressors, rng: Mutex::new(Rng::new(seed)) })
     }
 
     pub(crate) fn now(&self) -> Moment {

@@ -30,6 +30,7 @@ mod cluster;
 pub mod config;
 mod consumer;
 mod context;
+mod decompressors;
 mod entropy;
 mod error;
 mod metrics;
@@ -57,6 +58,6 @@ pub use net::{Address, BoxFuture, Dial, Stream, Tcp, Unresolved};
 pub use producer::{Delivery, IntoBytes, Producer, ProducerBuilder, ProducerRecord, RecordMetadata};
 pub use vltava_core::{Clock, Moment, Timestamp, TopicPartition};
 pub use vltava_wire::{
-    Compression, ErrorCode, Uuid,
+    BadCodec, BadLevel, Codec, Compression, ErrorCode, UnknownCompression, Uuid,
     record::{Record, RecordRef},
 };

@@ -16,7 +16,7 @@ use vltava_core::{
     session::Pipeline,
 };
 use vltava_wire::{
-    Api, Compression, ErrorCode,
+    Api, Compression, Compressor, ErrorCode,
     record::{Batch, Limits, RecordSlices},
 };
 
@@ -160,7 +160,7 @@ impl World {
         let mut copies = Vec::new();
         for (_, outgoing) in batches {
             let (id, stamp, partition) = (outgoing.id, outgoing.stamp(), outgoing.partition.partition);
-            let bytes = outgoing.encode(Compression::None).expect("it can be packed");
+            let bytes = outgoing.encode(&mut Compressor::new(Compression::None)).expect("it can be packed");
             self.client.keep(id, stamp, bytes.clone());
             copies.push((id, partition, bytes));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vltava_client::{Client, Producer, ProducerRecord, Timestamp};
+use vltava_client::{Client, Codec, Compression, Producer, ProducerRecord, Timestamp};
 
 use crate::{
     Failure, Output, Sink,
@@ -14,14 +14,47 @@ use crate::{
 /// How a flow file names it.
 pub(crate) const KIND: Kind = Kind { name: "kafka", doc: "produces to a topic", keys: KEYS, read };
 
-const KEYS: &[Key] = &[Key::new("topic", "a name", "", "the topic, on the cluster the flow reads from")];
+const KEYS: &[Key] = &[
+    Key::new("topic", "a name", "", "the topic, on the cluster the flow reads from"),
+    Key::new("compression.type", "a codec", "none", "how batches are compressed"),
+    Key::new("compression.gzip.level", "1 to 9", "6", "how hard gzip tries"),
+    Key::new("compression.lz4.level", "9", "9", "lz4 is built at one level"),
+    Key::new("compression.zstd.level", "-131072 to 22", "3", "how hard zstd tries"),
+];
+
+/// Levels are checked where they are written; only that of the codec in use is used.
+const LEVELS: &[(&str, Compression)] = &[
+    ("compression.gzip.level", Compression::Gzip),
+    ("compression.lz4.level", Compression::Lz4),
+    ("compression.zstd.level", Compression::Zstd),
+];
 
 fn read(section: &Section<'_>) -> Result<Open, Error> {
     let topic: Arc<str> = section.required("topic")?.word()?.into();
+    let codec = codec(section)?;
     Ok(Box::new(move |client: Client| {
-        let sink: Arc<dyn Sink> = Arc::new(Produced { producer: client.producer(), topic: topic.clone() });
-        Box::pin(std::future::ready(Ok(sink)))
+        let opened = Producer::builder(&client).compression(codec).build().map(|producer| {
+            let sink: Arc<dyn Sink> = Arc::new(Produced { producer, topic: topic.clone() });
+            sink
+        });
+        Box::pin(std::future::ready(opened.map_err(Failure::from)))
     }))
+}
+
+fn codec(section: &Section<'_>) -> Result<Codec, Error> {
+    let mut codec = Codec::default();
+    if let Some(field) = section.field("compression.type") {
+        codec = field.one_of(&Compression::ALL.map(|it| (it.name(), Some(it))))?.into();
+    }
+    for (name, compression) in LEVELS {
+        let Some(field) = section.field(name) else { continue };
+        let level = field.count(i32::MIN.into(), i32::MAX.into())? as i32;
+        let leveled = compression.at_level(level).map_err(|error| field.error(error.to_string(), ""))?;
+        if codec.compression() == *compression {
+            codec = leveled;
+        }
+    }
+    Ok(codec)
 }
 
 /// Produces to a topic. What is delivered was acknowledged, so there is nothing to flush.

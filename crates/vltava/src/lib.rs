@@ -109,8 +109,8 @@ pub use vltava_flow::{
 };
 
 pub use vltava_client::{
-    Client, Compression, Offset, Producer, ProducerRecord, RecordBatch, RecordMetadata, StartOffset,
-    Timestamp, TopicPartition,
+    BadCodec, Client, Codec, Compression, Offset, Producer, ProducerRecord, RecordBatch, RecordMetadata,
+    StartOffset, Timestamp, TopicPartition,
 };
 
 #[cfg(feature = "broker")]

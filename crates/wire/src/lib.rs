@@ -63,7 +63,9 @@ pub mod schema;
 mod version;
 
 pub use api::{Api, Request};
-pub use compress::{Compression, CompressionError, UnknownCompression};
+pub use compress::{
+    BadCodec, BadLevel, Codec, Compression, CompressionError, Compressor, Decompressor, UnknownCompression,
+};
 pub use decoder::{DecodeError, DecodeErrorKind, Decoder};
 pub use encoder::{EncodeError, EncodeErrorKind, Encoder};
 pub use error_code::{Class, ErrorCode};

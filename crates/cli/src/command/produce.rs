@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::mpsc;
 use vltava::{
-    Compression, Producer, ProducerRecord, RecordMetadata, Timestamp,
+    Codec, Producer, ProducerRecord, RecordMetadata, Timestamp,
     client::{self, Delivery},
 };
 
@@ -52,9 +52,9 @@ pub(crate) struct Args {
     /// Make records of an empty value tombstones
     #[arg(short = 'Z', long)]
     tombstone: bool,
-    /// How batches are compressed: none, gzip, snappy, lz4, zstd
-    #[arg(short = 'z', long, value_name = "CODEC", default_value = "none")]
-    compression: Compression,
+    /// How batches are compressed: none, gzip, snappy, lz4, zstd; a level goes after it, as in zstd:7
+    #[arg(short = 'z', long, value_name = "CODEC[:LEVEL]", default_value = "none")]
+    compression: Codec,
     /// Say nothing about what was done
     #[arg(short, long)]
     quiet: bool,

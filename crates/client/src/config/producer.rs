@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vltava_wire::Compression;
+use vltava_wire::Codec;
 
 /// How records are gathered and sent. They are always acknowledged by every replica in sync, and written once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,9 @@ pub struct Producer {
     pub record_bytes_max: usize,
     /// A request carries no more than this, save that one batch is always let through.
     pub request_bytes_max: usize,
-    /// How batches are compressed.
-    pub compression: Compression,
+    /// How batches are compressed, and how hard that tries: `Compression::Lz4.into()`, or
+    /// `Compression::Zstd.at_level(7)?`.
+    pub compression: Codec,
     /// From `send` until a record is delivered or has failed.
     pub delivery_timeout: Duration,
     /// All records that are not yet delivered take no more than this; `send` waits for room.
@@ -31,7 +32,7 @@ impl Default for Producer {
             batch_bytes: 256 << 10,
             record_bytes_max: 1 << 20,
             request_bytes_max: 16 << 20,
-            compression: Compression::None,
+            compression: Codec::default(),
             delivery_timeout: Duration::from_secs(120),
             memory_bytes: 64 << 20,
         }

@@ -161,7 +161,7 @@ impl Fetcher {
             Offset::Timestamp(since) => self.seek(&topic_partition, assignment, Place::Since(since)),
         }
         let identity = Identity { topic_partition, assignment, committed };
-        PartitionStream::new(identity, lane, self.cluster.context().counters.clone())
+        PartitionStream::new(identity, lane, self.cluster.context().clone())
     }
 
     fn start_at(&mut self, partition: &TopicPartition, offset: i64) {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{self, Poll, ready},
 };
 
 use vltava_core::TopicPartition;
@@ -16,8 +16,8 @@ use super::{
     lane::{Item, Lane},
 };
 use crate::{
+    context::Context,
     error::{Error, ErrorKind, Result},
-    metrics::Counters,
 };
 
 /// The batches of one partition, in order. Ends with its assignment; dropping it stops the fetching.
@@ -30,7 +30,7 @@ pub struct PartitionStream {
     position: Option<i64>,
     failure: Option<Error>,
     lane: Arc<Lane>,
-    counters: Arc<Counters>,
+    context: Arc<Context>,
 }
 
 /// What a stream is of.
@@ -41,9 +41,9 @@ pub(super) struct Identity {
 }
 
 impl PartitionStream {
-    pub(super) fn new(identity: Identity, lane: Arc<Lane>, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(identity: Identity, lane: Arc<Lane>, context: Arc<Context>) -> Self {
         let Identity { topic_partition, assignment, committed } = identity;
-        Self { topic_partition, assignment, committed, position: None, failure: None, lane, counters }
+        Self { topic_partition, assignment, committed, position: None, failure: None, lane, context }
     }
 
     /// The partition it reads.
@@ -79,7 +79,7 @@ impl PartitionStream {
     }
 
     /// As [`next`](Self::next), for whoever polls many.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+    pub fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
         loop {
             if let Some(failure) = &self.failure
                 && !self.lane.has_ended()
@@ -127,7 +127,9 @@ impl PartitionStream {
             return Ok(None);
         }
         let leader_epoch = batch.leader_epoch;
-        let records = batch.clone().decompress(Limits::default()).map_err(&corrupt)?;
+        let opened =
+            self.context.decompressors.lend(|it| batch.clone().decompress_with(it, Limits::default()));
+        let records = opened.map_err(&corrupt)?;
         self.position = Some(next_offset);
         let topic_partition = self.topic_partition.clone();
         let assignment = self.assignment;
@@ -140,7 +142,7 @@ impl PartitionStream {
             leader_epoch,
         };
         let batch = RecordBatch::new(records, origin);
-        self.counters.records_consumed.add(batch.len() as u64);
+        self.context.counters.records_consumed.add(batch.len() as u64);
         Ok((!batch.is_empty()).then_some(batch))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vltava_wire::Compression;
+use vltava_wire::Codec;
 
 use super::Producer;
 use crate::{
@@ -51,9 +51,9 @@ impl ProducerBuilder {
         self
     }
 
-    /// How batches are compressed.
-    pub fn compression(mut self, compression: Compression) -> Self {
-        self.config.compression = compression;
+    /// How batches are compressed: a `Compression` at Kafka's default level, or `Compression::Zstd.at_level(7)?`.
+    pub fn compression(mut self, compression: impl Into<Codec>) -> Self {
+        self.config.compression = compression.into();
         self
     }
 
@@ -71,8 +71,9 @@ impl ProducerBuilder {
 
     /// The producer. Needs a tokio runtime, on which it sends.
     pub fn build(self) -> Result<Producer> {
-        if !self.config.compression.is_available() {
-            let what = format!("this build cannot compress by {}", self.config.compression);
+        let compression = self.config.compression.compression();
+        if !compression.is_available() {
+            let what = format!("this build cannot compress by {compression}");
             return Err(Error::new(ErrorKind::Config).what(what).fix("build with the feature of that name"));
         }
         Ok(Producer::new(self.client.context.clone(), self.client.cluster.clone(), self.config))

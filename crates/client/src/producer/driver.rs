@@ -12,7 +12,7 @@ use vltava_core::{
     session::Fate,
 };
 use vltava_wire::{
-    ErrorCode,
+    Compressor, ErrorCode,
     messages::{
         InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse,
         produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData},
@@ -62,6 +62,7 @@ struct Driver {
     identity_pause: Pause,
     /// The latest that went wrong on the way to a broker, for those whose time runs out.
     trouble: Option<Error>,
+    compressor: Compressor,
     rng: Rng,
 }
 
@@ -95,8 +96,9 @@ impl Driver {
     fn new(shared: Arc<Shared>) -> Self {
         let (brokers, calls) = (BTreeMap::new(), FuturesUnordered::new());
         let rng = shared.context.rng();
+        let compressor = Compressor::new(shared.config.compression);
         let (identifying, identity_pause) = (false, Pause::default());
-        Self { shared, brokers, calls, identifying, identity_pause, trouble: None, rng }
+        Self { shared, brokers, calls, identifying, identity_pause, trouble: None, compressor, rng }
     }
 
     /// Does all there is to do; says when there will be more.
@@ -158,12 +160,12 @@ impl Driver {
     }
 
     /// Packs batches and shares them out to requests, none of them too large.
-    fn packed(&self, ready: Vec<(NodeId, Outgoing)>) -> BTreeMap<NodeId, Vec<Request>> {
+    fn packed(&mut self, ready: Vec<(NodeId, Outgoing)>) -> BTreeMap<NodeId, Vec<Request>> {
         let mut brokers: BTreeMap<NodeId, Vec<Request>> = BTreeMap::new();
         for (node, outgoing) in ready {
             let (id, partition, stamp) = (outgoing.id, outgoing.partition.clone(), outgoing.stamp());
             // Packing takes its time, so it is not done under the lock.
-            let packed: Result<_, RecordError> = outgoing.encode(self.shared.config.compression);
+            let packed: Result<_, RecordError> = outgoing.encode(&mut self.compressor);
             let bytes = match packed {
                 Ok(bytes) => bytes,
                 Err(error) => {

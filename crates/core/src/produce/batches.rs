@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use vltava_wire::{
-    Compression, ErrorCode,
+    Compressor, ErrorCode,
     record::{BatchBuilder, RecordError, RecordSlices, Stamp, restamp},
 };
 
@@ -179,9 +179,9 @@ impl Outgoing {
     /// Packs the batch, unless it was packed before, and writes its number into it. This takes time, so the owner does
     /// it where nobody waits. The bytes are then given to [`Batches::keep`], for the case that they are sent again;
     /// the error to [`Batches::on_unsendable`].
-    pub fn encode(self, compression: Compression) -> Result<Bytes, RecordError> {
+    pub fn encode(self, compressor: &mut Compressor) -> Result<Bytes, RecordError> {
         match self.body {
-            Body::Open(builder) => builder.finish(self.stamp, compression),
+            Body::Open(builder) => builder.finish_with(self.stamp, compressor),
             Body::Packed(bytes, stamp) if stamp == self.stamp => Ok(bytes),
             Body::Packed(bytes, _) => Ok(restamp(&bytes, self.stamp)),
         }
@@ -492,7 +492,7 @@ impl std::error::Error for Rejected {
 
 #[cfg(test)]
 mod tests {
-    use vltava_wire::record::Batch;
+    use vltava_wire::{Compression, record::Batch};
 
     use super::*;
     use crate::produce::{Failure, Reason};
@@ -536,7 +536,7 @@ mod tests {
             let mut sent = Vec::new();
             for (_, it) in outgoing {
                 let (id, stamp, partition) = (it.id, it.stamp(), it.partition.partition);
-                let bytes = it.encode(Compression::None).expect("it can be packed");
+                let bytes = it.encode(&mut Compressor::new(Compression::None)).expect("it can be packed");
                 self.batches.keep(id, stamp, bytes.clone());
                 sent.push((id, partition, bytes));
             }

@@ -205,6 +205,24 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn a_codec_or_level_that_there_is_not_is_refused_where_it_stands() {
+    let sink = |keys: &str| format!("flows: {{ a: {{ from: a, to: [kafka: {{ topic: b, {keys} }}] }} }}");
+    for (keys, message) in [
+        ("compression.zstd.level: 23", "zstd has no level 23: compression.zstd.level is -131072 to 22"),
+        ("compression.lz4.level: 3", "lz4 has no level 3: compression.lz4.level is 9"),
+        (
+            "compression.type: zstd, compression.gzip.level: 10",
+            "gzip has no level 10: compression.gzip.level is 1 to 9",
+        ),
+        ("compression.type: brotli", "`compression.type` is `brotli`"),
+    ] {
+        let error = parse(&sink(keys)).expect_err(keys);
+        assert_eq!(error.message(), message, "{keys}");
+    }
+    parse(&sink("compression.type: zstd, compression.zstd.level: -7, compression.gzip.level: -1")).unwrap();
+}
+
+#[test]
 fn a_program_that_is_no_jq_is_refused_where_it_stands() {
     for (code, message) in [
         (".a |", "`map` is not right in jq: expected term at the end"),

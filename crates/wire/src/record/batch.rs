@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use bytes::{Buf, Bytes};
 
-use crate::compress::{self, Compression, CompressionError};
+use crate::compress::{Compression, CompressionError, Decompressor};
 
 use super::{
     error::{RecordError, RecordErrorKind},
@@ -103,14 +103,25 @@ impl Batch {
         }
     }
 
-    /// Unpacks the records, if they are packed, and checks all of them, so that reading them cannot fail.
+    /// Unpacks and checks the records as [`decompress_with`](Self::decompress_with) does, by a decompressor of its
+    /// own.
     pub fn decompress(self, limits: Limits) -> Result<Records, RecordError> {
+        self.decompress_with(&mut Decompressor::new(), limits)
+    }
+
+    /// Unpacks the records, if they are packed, and checks all of them, so that reading them cannot fail. What was
+    /// unpacked lives as long as a record of it does; what was not is the batch's own bytes.
+    pub fn decompress_with(
+        self,
+        decompressor: &mut Decompressor,
+        limits: Limits,
+    ) -> Result<Records, RecordError> {
         let packed = self.bytes.slice(BATCH_OVERHEAD_BYTES..);
         let bytes_max = limits.of(packed.len());
         let unpacked = match self.compression() {
             Compression::None if packed.len() <= limits.bytes_max => Ok(packed),
             Compression::None => Err(CompressionError::TooLarge { bytes_max: limits.bytes_max }),
-            kind => compress::decompress(kind, &packed, bytes_max).map(Bytes::from),
+            kind => decompressor.decompress(kind, &packed, bytes_max),
         };
         let unpacked =
             unpacked.map_err(|error| RecordErrorKind::Compression(error).of_batch(self.base_offset))?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::compress::{self, Compression};
+use crate::compress::{Codec, Compression, Compressor};
 
 use super::{
     batch::checksum,
@@ -132,14 +132,20 @@ impl BatchBuilder {
         Ok(self.count - 1)
     }
 
+    /// Closes the batch as [`finish_with`](Self::finish_with) does, by a compressor of its own.
+    pub fn finish(self, stamp: Stamp, codec: impl Into<Codec>) -> Result<Bytes, RecordError> {
+        self.finish_with(stamp, &mut Compressor::new(codec))
+    }
+
     /// Closes the batch: packs its records, writes its header and checksum. Its base offset is 0, as a producer's
     /// is.
-    pub fn finish(mut self, stamp: Stamp, compression: Compression) -> Result<Bytes, RecordError> {
+    pub fn finish_with(mut self, stamp: Stamp, compressor: &mut Compressor) -> Result<Bytes, RecordError> {
         if self.count == 0 {
             return Err(RecordErrorKind::Empty.into_error());
         }
+        let compression = compressor.codec().compression();
         if compression != Compression::None {
-            self.pack(compression)?;
+            self.pack(compressor)?;
         }
         self.put_header(stamp, compression)?;
         Ok(Bytes::from(self.bytes))
@@ -207,11 +213,13 @@ impl BatchBuilder {
         varint::put(value, &mut self.bytes);
     }
 
-    fn pack(&mut self, compression: Compression) -> Result<(), RecordError> {
-        let mut packed = Vec::with_capacity(BATCH_OVERHEAD_BYTES + self.bytes.len() / 2);
-        packed.resize(BATCH_OVERHEAD_BYTES, 0);
-        compress::compress(compression, &self.bytes[BATCH_OVERHEAD_BYTES..], &mut packed)
+    fn pack(&mut self, compressor: &mut Compressor) -> Result<(), RecordError> {
+        let records = compressor
+            .compress(&self.bytes[BATCH_OVERHEAD_BYTES..])
             .map_err(|error| RecordErrorKind::Compression(error).into_error())?;
+        let mut packed = Vec::with_capacity(BATCH_OVERHEAD_BYTES + records.len());
+        packed.resize(BATCH_OVERHEAD_BYTES, 0);
+        packed.extend_from_slice(records);
         self.bytes = packed;
         Ok(())
     }
