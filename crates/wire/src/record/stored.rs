@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::compress::{self, Compression};
+use crate::compress::{Compression, Compressor};
 
 use super::{
     batch::{Batch, checksum},
@@ -122,8 +122,11 @@ fn put_record(out: &mut Vec<u8>, timestamp_delta: i64, fields: &Fields<'_>) {
 fn finish(mut out: Vec<u8>, header: &BatchHeader) -> Result<Bytes, RecordError> {
     if header.compression() != Compression::None {
         let mut packed = vec![0; BATCH_OVERHEAD_BYTES];
-        compress::compress(header.compression(), &out[BATCH_OVERHEAD_BYTES..], &mut packed)
-            .map_err(|error| RecordErrorKind::Compression(error).of_batch(header.base_offset))?;
+        let mut compressor = Compressor::new(header.compression());
+        let records = compressor.compress(&out[BATCH_OVERHEAD_BYTES..]);
+        packed.extend_from_slice(
+            records.map_err(|error| RecordErrorKind::Compression(error).of_batch(header.base_offset))?,
+        );
         out = packed;
     }
     let length = i32::try_from(out.len() - LENGTH_PREFIX_BYTES)
