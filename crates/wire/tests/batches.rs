@@ -199,6 +199,35 @@ fn an_empty_batch_of_a_compacted_log_keeps_its_last_offset() {
 }
 
 #[test]
+fn records_since_an_offset_begin_with_the_first_that_is_left() {
+    let bytes = batch_of(&["a", "b", "c"], Compression::None);
+    // Compaction took one between the first and the second: length, attributes, timestamp delta, offset delta.
+    let record_bytes = (bytes.len() - BATCH_OVERHEAD_BYTES) / 3;
+    let delta = |record| BATCH_OVERHEAD_BYTES + record * record_bytes + 3;
+    let bytes = with(&with(&bytes, delta(1), &[4]), delta(2), &[6]);
+    let mut bytes = with(&bytes, LAST_OFFSET_DELTA, &5i32.to_be_bytes()).to_vec();
+    patch_base_offset(&mut bytes, 100);
+    let records = opened(bytes.into()).expect("it is sound");
+    for (since, expected) in [
+        (i64::MIN, &[100, 102, 103][..]),
+        (100, &[100, 102, 103]),
+        (101, &[102, 103]),
+        (102, &[102, 103]),
+        (103, &[103]),
+        (104, &[]),
+        (i64::MAX, &[]),
+    ] {
+        let borrowed: Vec<_> = records.since(since).map(|record| record.offset()).collect();
+        let owned: Vec<_> = records.owned_since(since).map(|record| record.offset()).collect();
+        assert_eq!((&borrowed[..], &owned[..]), (expected, expected), "since {since}");
+        assert_eq!(
+            (records.since(since).len(), records.owned_since(since).len()),
+            (expected.len(), expected.len())
+        );
+    }
+}
+
+#[test]
 fn headers_that_lie_are_refused_by_what_is_wrong() {
     let bytes = batch_of(&["a", "b"], Compression::None);
     let refused = |at, field: &[u8]| opened(with(&bytes, at, field)).expect_err("the header lies");

@@ -34,7 +34,7 @@ pub(crate) struct Origin {
 impl RecordBatch {
     pub(crate) fn new(records: Records, origin: Origin) -> Self {
         let Origin { topic_partition, assignment, first, next_offset, high_watermark, leader_epoch } = origin;
-        let count = records.iter().filter(|record| record.offset() >= first).count();
+        let count = records.since(first).len();
         Self { topic_partition, assignment, records, first, count, next_offset, high_watermark, leader_epoch }
     }
 
@@ -70,13 +70,12 @@ impl RecordBatch {
 
     /// The records in order, borrowed.
     pub fn iter(&self) -> Iter<'_> {
-        Iter { records: self.records.iter(), first: self.first }
+        Iter { records: self.records.since(self.first) }
     }
 
     /// The records in order as handles that keep the batch alive, for whoever passes them on.
     pub fn records(&self) -> impl Iterator<Item = Record> + use<'_> {
-        let first = self.first;
-        self.records.owned().skip_while(move |record| record.offset() < first)
+        self.records.owned_since(self.first)
     }
 
     /// The offset to go on from after this batch; the one to commit once all of it is done.
@@ -114,13 +113,17 @@ impl<'a> IntoIterator for &'a RecordBatch {
 #[derive(Debug, Clone)]
 pub struct Iter<'a> {
     records: record::Iter<'a>,
-    first: i64,
 }
 
 impl<'a> Iterator for Iter<'a> {
     type Item = RecordRef<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<RecordRef<'a>> {
-        self.records.by_ref().find(|record| record.offset() >= self.first)
+        self.records.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
     }
 }

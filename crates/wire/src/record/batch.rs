@@ -8,7 +8,7 @@ use crate::compress::{Compression, CompressionError, Decompressor};
 
 use super::{
     error::{RecordError, RecordErrorKind},
-    fields::{Fields, Headers},
+    fields::Fields,
     header::{BATCH_OVERHEAD_BYTES, BatchHeader, LENGTH_PREFIX_BYTES, at},
     reader::Records,
 };
@@ -134,12 +134,12 @@ impl Batch {
         let broken = |kind: RecordErrorKind| Err(kind.of_batch(self.base_offset));
         for expected in 0..self.count {
             let index = expected as u32;
-            match Fields::read(records, &mut at) {
+            match Fields::read(records, at) {
                 Some(fields) if fields.offset_delta != expected => {
                     return broken(RecordErrorKind::BadOffsetDelta { index, delta: fields.offset_delta });
                 }
-                Some(fields) if Headers::are_sound(fields.headers) => {}
-                _ => return broken(RecordErrorKind::BadRecord { index }),
+                Some(fields) => at = fields.end(),
+                None => return broken(RecordErrorKind::BadRecord { index }),
             }
         }
         if at < records.len() {

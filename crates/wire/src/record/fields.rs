@@ -2,30 +2,90 @@
 
 use super::varint;
 
-/// What a record's bytes say, before its batch is taken into account.
+/// What a record says and where its parts lie, before its batch is taken into account. No part is without its end:
+/// the length of a part that is absent is below zero.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a> {
+pub(super) struct Fields {
     pub(super) timestamp_delta: i64,
     pub(super) offset_delta: i32,
-    pub(super) key: Option<&'a [u8]>,
-    pub(super) value: Option<&'a [u8]>,
-    /// Their count and themselves, not looked at.
-    pub(super) headers: &'a [u8],
+    key: Place,
+    value: Place,
+    end: u32,
 }
 
-impl<'a> Fields<'a> {
-    /// Reads the record at `at`, which moves behind it. `None` if it does not fit together.
+impl Fields {
+    /// Reads the record at `at` of records that are no longer than 2 GiB. `None` if it does not fit together.
+    ///
+    /// Numbers go in and out by value, so that they stay in registers: what is read next waits for them.
     #[inline(always)]
-    pub(super) fn read(records: &'a [u8], at: &mut usize) -> Option<Self> {
-        let length = usize::try_from(varint::int(records, at)?).ok()?;
-        let record = records.get(*at..)?.get(..length)?;
-        *at += length;
-        let mut at = 1; // attributes, which have no meaning yet
-        let timestamp_delta = varint::long(record, &mut at)?;
-        let offset_delta = varint::int(record, &mut at)?;
-        let key = nullable(record, &mut at)?;
-        let value = nullable(record, &mut at)?;
-        Some(Self { timestamp_delta, offset_delta, key, value, headers: record.get(at..)? })
+    pub(super) fn read(records: &[u8], at: usize) -> Option<Self> {
+        let (length, start) = varint::int(records, at)?;
+        let end = start + usize::try_from(length).ok()?;
+        let record = records.get(..end)?;
+        let (timestamp_delta, at) = varint::long(record, start + ATTRIBUTES_BYTES)?;
+        let (offset_delta, at) = varint::int(record, at)?;
+        let (key, at) = Place::read(record, at)?;
+        let (value, at) = Place::read(record, at)?;
+        Headers::are_sound(record, at).then_some(Self {
+            timestamp_delta,
+            offset_delta,
+            key,
+            value,
+            end: end as u32,
+        })
+    }
+
+    /// Where the next record begins.
+    #[inline(always)]
+    pub(super) fn end(&self) -> usize {
+        self.end as usize
+    }
+
+    #[inline(always)]
+    pub(super) fn key<'a>(&self, records: &'a [u8]) -> Option<&'a [u8]> {
+        self.key.of(records)
+    }
+
+    #[inline(always)]
+    pub(super) fn value<'a>(&self, records: &'a [u8]) -> Option<&'a [u8]> {
+        self.value.of(records)
+    }
+
+    /// The count of the headers and themselves.
+    #[inline(always)]
+    pub(super) fn headers<'a>(&self, records: &'a [u8]) -> &'a [u8] {
+        &records[self.value.end()..self.end as usize]
+    }
+}
+
+/// They have no meaning yet.
+const ATTRIBUTES_BYTES: usize = 1;
+
+/// Where a part of a record lies.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: u32,
+    length: i32,
+}
+
+impl Place {
+    /// Reads bytes with their length before them.
+    #[inline(always)]
+    fn read(record: &[u8], at: usize) -> Option<(Self, usize)> {
+        let (length, start) = varint::int(record, at)?;
+        let place = Self { start: start as u32, length };
+        let end = place.end();
+        (end <= record.len()).then_some((place, end))
+    }
+
+    #[inline(always)]
+    fn end(self) -> usize {
+        self.start as usize + self.length.max(0) as usize
+    }
+
+    #[inline(always)]
+    fn of(self, records: &[u8]) -> Option<&[u8]> {
+        (self.length >= 0).then(|| &records[self.start as usize..self.end()])
     }
 }
 
@@ -40,21 +100,21 @@ pub struct Headers<'a> {
 impl<'a> Headers<'a> {
     /// Headers that [`are_sound`](Self::are_sound).
     pub(super) fn of(bytes: &'a [u8]) -> Self {
-        let mut at = 0;
-        let left = varint::int(bytes, &mut at).and_then(|count| usize::try_from(count).ok());
-        Self { bytes, at, left: left.unwrap_or_default() }
+        let (count, at) = varint::int(bytes, 0).unwrap_or_default();
+        Self { bytes, at, left: usize::try_from(count).unwrap_or_default() }
     }
 
-    /// Whether the count, and as many headers as it says, are all there is.
+    /// Whether the count at `at`, and as many headers as it says, are the rest of the record.
     #[inline(always)]
-    pub(super) fn are_sound(bytes: &'a [u8]) -> bool {
-        bytes == [0] || Self::are_sound_and_some(bytes)
+    fn are_sound(record: &'a [u8], at: usize) -> bool {
+        record[at..] == [0] || Self::are_sound_and_some(record, at)
     }
 
-    fn are_sound_and_some(bytes: &'a [u8]) -> bool {
-        let mut at = 0;
-        let Some(count) = varint::int(bytes, &mut at) else { return false };
-        count >= 0 && (0..count).all(|_| header(bytes, &mut at).is_some()) && at == bytes.len()
+    #[inline(never)]
+    fn are_sound_and_some(record: &'a [u8], at: usize) -> bool {
+        let Some((count, mut at)) = varint::int(record, at) else { return false };
+        let mut header_fits = || header(record, at).map(|(_, next)| at = next).is_some();
+        count >= 0 && (0..count).all(|_| header_fits()) && at == record.len()
     }
 }
 
@@ -63,7 +123,9 @@ impl<'a> Iterator for Headers<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        header(self.bytes, &mut self.at)
+        let (header, next) = header(self.bytes, self.at)?;
+        self.at = next;
+        Some(header)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -73,17 +135,10 @@ impl<'a> Iterator for Headers<'a> {
 
 impl ExactSizeIterator for Headers<'_> {}
 
-fn header<'a>(bytes: &'a [u8], at: &mut usize) -> Option<(&'a [u8], Option<&'a [u8]>)> {
-    let name = nullable(bytes, at)??;
-    Some((name, nullable(bytes, at)?))
-}
+type Header<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// Reads bytes with their length before them; below zero there are none.
-#[inline(always)]
-fn nullable<'a>(bytes: &'a [u8], at: &mut usize) -> Option<Option<&'a [u8]>> {
-    let length = varint::int(bytes, at)?;
-    let Ok(length) = usize::try_from(length) else { return Some(None) };
-    let found = bytes.get(*at..)?.get(..length)?;
-    *at += length;
-    Some(Some(found))
+fn header(bytes: &[u8], at: usize) -> Option<(Header<'_>, usize)> {
+    let (name, at) = Place::read(bytes, at)?;
+    let (value, at) = Place::read(bytes, at)?;
+    Some(((name.of(bytes)?, value.of(bytes)), at))
 }

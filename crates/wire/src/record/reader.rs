@@ -1,6 +1,6 @@
 //! The records of a batch, borrowed or as owned handles. They were checked as a whole, so reading them cannot fail.
 
-use std::{ops::Range, sync::Arc};
+use std::{slice, sync::Arc};
 
 use bytes::Bytes;
 
@@ -10,10 +10,8 @@ use super::{
     header::{BatchHeader, TimestampType},
 };
 
-/// Said where a record is read again.
-const CHECKED: &str = "records are checked before they are handed out";
-
-/// All records of a batch, unpacked and checked. A clone costs a reference count.
+/// All records of a batch, unpacked and checked: beside their bytes, 32 more for each say where its parts lie, so that
+/// they are looked for once. A clone costs a reference count.
 #[derive(Debug, Clone)]
 pub struct Records {
     shared: Arc<Shared>,
@@ -24,6 +22,8 @@ struct Shared {
     header: BatchHeader,
     /// The records, without the header.
     bytes: Bytes,
+    /// What was found when they were checked.
+    fields: Vec<Fields>,
 }
 
 impl Records {
@@ -33,22 +33,25 @@ impl Records {
         }
         let mut at = 0;
         let mut delta_min = 0;
+        // Never more than the bytes that came, whatever the header says.
+        let likely = (header.count as usize).min(bytes.len() / size_of::<Fields>());
+        let mut all = Vec::with_capacity(likely);
         for index in 0..header.count as u32 {
-            let bad = RecordErrorKind::BadRecord { index };
-            let Some(fields) = Fields::read(&bytes, &mut at) else { return Err(bad) };
-            if !Headers::are_sound(fields.headers) {
-                return Err(bad);
-            }
+            let Some(fields) = Fields::read(&bytes, at) else {
+                return Err(RecordErrorKind::BadRecord { index });
+            };
             let delta = fields.offset_delta;
             if delta < delta_min || delta > header.last_offset_delta {
                 return Err(RecordErrorKind::BadOffsetDelta { index, delta });
             }
             delta_min = delta.saturating_add(1);
+            at = fields.end();
+            all.push(fields);
         }
         if at < bytes.len() {
             return Err(RecordErrorKind::TrailingBytes);
         }
-        Ok(Self { shared: Arc::new(Shared { header, bytes }) })
+        Ok(Self { shared: Arc::new(Shared { header, bytes, fields: all }) })
     }
 
     /// The header of their batch.
@@ -58,7 +61,7 @@ impl Records {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.shared.header.count as usize
+        self.shared.fields.len()
     }
 
     /// Whether compaction took all of them.
@@ -68,7 +71,7 @@ impl Records {
 
     /// Bytes of memory that live as long as a record of them does.
     pub fn bytes(&self) -> usize {
-        self.shared.bytes.len()
+        self.shared.bytes.len() + size_of_val(&*self.shared.fields)
     }
 
     /// The records as they lie in the batch, without its header.
@@ -78,12 +81,31 @@ impl Records {
 
     /// The records in their order, borrowed.
     pub fn iter(&self) -> Iter<'_> {
-        Iter { header: &self.shared.header, records: &self.shared.bytes, at: 0, left: self.len() }
+        self.since(i64::MIN)
+    }
+
+    /// The records from this offset on, borrowed.
+    pub fn since(&self, offset: i64) -> Iter<'_> {
+        let Shared { header, bytes, fields } = &*self.shared;
+        Iter { header, records: bytes, fields: fields[self.first_since(offset)..].iter() }
     }
 
     /// The records in their order, each a handle that keeps the whole batch alive.
     pub fn owned(&self) -> Owned {
-        Owned { records: self.clone(), at: 0, left: self.len() }
+        self.owned_since(i64::MIN)
+    }
+
+    /// The records from this offset on, each a handle that keeps the whole batch alive.
+    pub fn owned_since(&self, offset: i64) -> Owned {
+        Owned { records: self.clone(), at: self.first_since(offset) as u32 }
+    }
+
+    fn first_since(&self, since: i64) -> usize {
+        let Shared { header, fields, .. } = &*self.shared;
+        if since <= header.base_offset {
+            return 0;
+        }
+        fields.partition_point(|it| offset(header, it) < since)
     }
 }
 
@@ -101,8 +123,7 @@ impl<'a> IntoIterator for &'a Records {
 pub struct Iter<'a> {
     header: &'a BatchHeader,
     records: &'a [u8],
-    at: usize,
-    left: usize,
+    fields: slice::Iter<'a, Fields>,
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -110,58 +131,69 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<RecordRef<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        let fields = Fields::read(self.records, &mut self.at).expect(CHECKED);
-        Some(RecordRef {
-            offset: offset(self.header, fields.offset_delta),
-            timestamp: timestamp(self.header, fields.timestamp_delta),
-            key: fields.key,
-            value: fields.value,
-            headers: fields.headers,
-        })
+        let fields = self.fields.next()?;
+        Some(RecordRef { header: self.header, records: self.records, fields })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        self.fields.size_hint()
     }
 }
 
 impl ExactSizeIterator for Iter<'_> {}
 
 /// A record that borrows from its batch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct RecordRef<'a> {
-    offset: i64,
-    timestamp: i64,
-    key: Option<&'a [u8]>,
-    value: Option<&'a [u8]>,
-    headers: &'a [u8],
+    header: &'a BatchHeader,
+    records: &'a [u8],
+    fields: &'a Fields,
 }
 
 impl<'a> RecordRef<'a> {
     /// Its place in the partition.
+    #[inline]
     pub fn offset(&self) -> i64 {
-        self.offset
+        offset(self.header, self.fields)
     }
 
     /// Milliseconds since 1970; -1 if it has none.
+    #[inline]
     pub fn timestamp(&self) -> i64 {
-        self.timestamp
+        match self.header.timestamp_type() {
+            TimestampType::CreateTime => self.header.base_timestamp.wrapping_add(self.fields.timestamp_delta),
+            TimestampType::LogAppendTime => self.header.max_timestamp,
+        }
     }
 
     /// The key, if it has one.
+    #[inline]
     pub fn key(&self) -> Option<&'a [u8]> {
-        self.key
+        self.fields.key(self.records)
     }
 
     /// The value; without one, the record is a tombstone.
+    #[inline]
     pub fn value(&self) -> Option<&'a [u8]> {
-        self.value
+        self.fields.value(self.records)
     }
 
     /// The headers, read as they are asked for.
+    #[inline]
     pub fn headers(&self) -> Headers<'a> {
-        Headers::of(self.headers)
+        Headers::of(self.fields.headers(self.records))
+    }
+}
+
+impl std::fmt::Debug for RecordRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record")
+            .field("offset", &self.offset())
+            .field("timestamp", &self.timestamp())
+            .field("key", &self.key())
+            .field("value", &self.value())
+            .field("headers", &self.headers())
+            .finish()
     }
 }
 
@@ -169,97 +201,89 @@ impl<'a> RecordRef<'a> {
 #[derive(Debug, Clone)]
 pub struct Owned {
     records: Records,
-    at: usize,
-    left: usize,
+    at: u32,
 }
 
 impl Iterator for Owned {
     type Item = Record;
 
-    #[inline(always)] // into whatever collects them: a record is moved once instead of three times
+    #[inline]
     fn next(&mut self) -> Option<Record> {
-        self.left = self.left.checked_sub(1)?;
-        let shared = &*self.records.shared;
-        let fields = Fields::read(&shared.bytes, &mut self.at).expect(CHECKED);
-        let place = |part: &[u8]| Place::of(part, &shared.bytes);
-        Some(Record {
-            offset: offset(&shared.header, fields.offset_delta),
-            timestamp: timestamp(&shared.header, fields.timestamp_delta),
-            key: fields.key.map_or(Place::NONE, place),
-            value: fields.value.map_or(Place::NONE, place),
-            headers: place(fields.headers),
-            records: self.records.clone(),
-        })
+        if self.at as usize == self.records.len() {
+            return None;
+        }
+        let index = self.at;
+        self.at += 1;
+        Some(Record { records: self.records.clone(), index })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        let left = self.records.len() - self.at as usize;
+        (left, Some(left))
     }
 }
 
 impl ExactSizeIterator for Owned {}
 
-/// A record on its own: a handle on its batch, which lives as long, and where to find things in it.
+/// A record on its own: a handle on its batch, which lives as long, and which of its records it is.
 #[derive(Clone)]
 pub struct Record {
     records: Records,
-    offset: i64,
-    timestamp: i64,
-    key: Place,
-    value: Place,
-    headers: Place,
+    index: u32,
 }
 
 impl Record {
     /// Its place in the partition.
+    #[inline]
     pub fn offset(&self) -> i64 {
-        self.offset
+        self.as_ref().offset()
     }
 
     /// Milliseconds since 1970; -1 if it has none.
+    #[inline]
     pub fn timestamp(&self) -> i64 {
-        self.timestamp
+        self.as_ref().timestamp()
     }
 
     /// The key, if it has one.
+    #[inline]
     pub fn key(&self) -> Option<&[u8]> {
-        self.key.range().map(|range| &self.records.shared.bytes[range])
+        self.as_ref().key()
     }
 
     /// The value; without one, the record is a tombstone.
+    #[inline]
     pub fn value(&self) -> Option<&[u8]> {
-        self.value.range().map(|range| &self.records.shared.bytes[range])
+        self.as_ref().value()
     }
 
     /// The key as bytes of its own, which keep the batch alive.
     pub fn key_bytes(&self) -> Option<Bytes> {
-        self.key.range().map(|range| self.records.shared.bytes.slice(range))
+        self.key().map(|key| self.records.shared.bytes.slice_ref(key))
     }
 
     /// The value as bytes of its own, which keep the batch alive.
     pub fn value_bytes(&self) -> Option<Bytes> {
-        self.value.range().map(|range| self.records.shared.bytes.slice(range))
+        self.value().map(|value| self.records.shared.bytes.slice_ref(value))
     }
 
     /// The headers, read as they are asked for.
     pub fn headers(&self) -> Headers<'_> {
-        Headers::of(self.headers.range().map_or(&[], |range| &self.records.shared.bytes[range]))
+        self.as_ref().headers()
     }
 
     /// Bytes of its key, value and headers: what it weighs by itself.
     pub fn bytes(&self) -> usize {
-        [self.key, self.value, self.headers].iter().map(|place| place.length as usize).sum()
+        let record = self.as_ref();
+        let parts = [record.key(), record.value(), Some(record.fields.headers(record.records))];
+        parts.into_iter().flatten().map(<[u8]>::len).sum()
     }
 
     /// The same, borrowed.
+    #[inline]
     pub fn as_ref(&self) -> RecordRef<'_> {
-        RecordRef {
-            offset: self.offset,
-            timestamp: self.timestamp,
-            key: self.key(),
-            value: self.value(),
-            headers: self.headers.range().map_or(&[], |range| &self.records.shared.bytes[range]),
-        }
+        let Shared { header, bytes, fields } = &*self.records.shared;
+        RecordRef { header, records: bytes, fields: &fields[self.index as usize] }
     }
 }
 
@@ -269,38 +293,7 @@ impl std::fmt::Debug for Record {
     }
 }
 
-/// Where a part of a record lies in its batch. A batch is shorter than 4 GiB.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    start: u32,
-    length: u32,
-}
-
-impl Place {
-    /// Nowhere: the part is absent.
-    const NONE: Self = Self { start: u32::MAX, length: 0 };
-
-    #[inline(always)]
-    fn of(part: &[u8], records: &[u8]) -> Self {
-        let start = part.as_ptr() as usize - records.as_ptr() as usize;
-        Self { start: start as u32, length: part.len() as u32 }
-    }
-
-    fn range(self) -> Option<Range<usize>> {
-        let start = self.start as usize;
-        (self.start != u32::MAX).then_some(start..start + self.length as usize)
-    }
-}
-
-#[inline(always)]
-fn offset(header: &BatchHeader, delta: i32) -> i64 {
-    header.base_offset + i64::from(delta)
-}
-
-#[inline(always)]
-fn timestamp(header: &BatchHeader, delta: i64) -> i64 {
-    match header.timestamp_type() {
-        TimestampType::CreateTime => header.base_timestamp.wrapping_add(delta),
-        TimestampType::LogAppendTime => header.max_timestamp,
-    }
+#[inline]
+fn offset(header: &BatchHeader, fields: &Fields) -> i64 {
+    header.base_offset + i64::from(fields.offset_delta)
 }

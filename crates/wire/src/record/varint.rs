@@ -19,46 +19,48 @@ pub(super) fn put(value: i64, out: &mut Vec<u8>) {
     out.push(left as u8);
 }
 
-/// Reads a 32-bit value at `at`, which moves behind it. `None` where the bytes end or the value does not fit.
+/// Reads a 32-bit value at `at`, and says where it ends. `None` where the bytes end or the value does not fit.
 #[inline(always)]
-pub(super) fn int(bytes: &[u8], at: &mut usize) -> Option<i32> {
-    let first = *bytes.get(*at)?;
-    *at += 1;
-    if first < 0x80 {
-        return Some(unzigzag(u64::from(first)) as i32);
+pub(super) fn int(bytes: &[u8], at: usize) -> Option<(i32, usize)> {
+    match short(bytes, at)? {
+        (value, Some(end)) => Some((unzigzag(value) as i32, end)),
+        (_, None) => rest(bytes, at).and_then(|(value, end)| Some((i32::try_from(value).ok()?, end))),
     }
-    let second = *bytes.get(*at)?;
-    if second < 0x80 {
-        *at += 1;
-        return Some(unzigzag(u64::from(first & 0x7f) | u64::from(second) << 7) as i32);
-    }
-    rest(bytes, at, first).and_then(|value| i32::try_from(value).ok())
 }
 
-/// Reads a 64-bit value at `at`, which moves behind it. `None` where the bytes end or the value does not fit.
+/// Reads a 64-bit value at `at`, and says where it ends. `None` where the bytes end or the value does not fit.
 #[inline(always)]
-pub(super) fn long(bytes: &[u8], at: &mut usize) -> Option<i64> {
-    let first = *bytes.get(*at)?;
-    *at += 1;
-    if first < 0x80 {
-        return Some(unzigzag(u64::from(first)));
+pub(super) fn long(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+    match short(bytes, at)? {
+        (value, Some(end)) => Some((unzigzag(value), end)),
+        (_, None) => rest(bytes, at),
     }
-    rest(bytes, at, first)
 }
 
-/// What follows a first byte that says there is more.
+/// A value of one or two bytes, which nearly all are, and where it ends.
+#[inline(always)]
+fn short(bytes: &[u8], at: usize) -> Option<(u64, Option<usize>)> {
+    let first = *bytes.get(at)?;
+    if first < 0x80 {
+        return Some((u64::from(first), Some(at + 1)));
+    }
+    let second = *bytes.get(at + 1)?;
+    let value = u64::from(first & 0x7f) | u64::from(second) << 7;
+    Some((value, (second < 0x80).then_some(at + 2)))
+}
+
+/// A value of any length.
 #[inline(never)]
-fn rest(bytes: &[u8], at: &mut usize, first: u8) -> Option<i64> {
-    let mut value = u64::from(first & 0x7f);
-    for place in 1..BYTES_MAX {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
+fn rest(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+    let mut value = 0;
+    for place in 0..BYTES_MAX {
+        let byte = *bytes.get(at + place)?;
         if place == BYTES_MAX - 1 && byte > 1 {
             return None;
         }
         value |= u64::from(byte & 0x7f) << (7 * place);
         if byte < 0x80 {
-            return Some(unzigzag(value));
+            return Some((unzigzag(value), at + place + 1));
         }
     }
     None
@@ -103,21 +105,20 @@ mod tests {
     #[test]
     fn a_value_that_is_too_large_or_does_not_end_is_none() {
         let too_large = written(i64::from(i32::MAX) + 1);
-        assert_eq!(int(&too_large, &mut 0), None);
-        assert_eq!(long(&[0xff; 10], &mut 0), None);
-        assert_eq!(long(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], &mut 0), None);
-        assert_eq!(int(&[0x80], &mut 0), None);
-        assert_eq!(int(&[], &mut 0), None);
+        assert_eq!(int(&too_large, 0), None);
+        assert_eq!(long(&[0xff; 10], 0), None);
+        assert_eq!(long(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], 0), None);
+        assert_eq!(int(&[0x80], 0), None);
+        assert_eq!(int(&[], 0), None);
     }
 
     proptest! {
         #[test]
         fn what_was_written_comes_back(value: i64) {
             let bytes = written(value);
-            let mut at = 0;
-            prop_assert_eq!(long(&bytes, &mut at), Some(value));
-            prop_assert_eq!((at, size(value)), (bytes.len(), bytes.len()));
-            prop_assert_eq!(int(&bytes, &mut 0), i32::try_from(value).ok());
+            prop_assert_eq!(long(&bytes, 0), Some((value, bytes.len())));
+            prop_assert_eq!(size(value), bytes.len());
+            prop_assert_eq!(int(&bytes, 0), i32::try_from(value).ok().map(|value| (value, bytes.len())));
         }
     }
 }
