@@ -1,4 +1,5 @@
-//! Messages of random content, for tests: what a version lacks has its default, all else is anything.
+//! Messages of random content, for tests: what a version lacks has its default, all else is anything. And the codecs
+//! by themselves.
 //!
 //! `messages!` derives [`Sample`] for every struct; [`each_message`] visits every request and response.
 
@@ -6,6 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     api::{Api, Request},
+    compress::{Compression, CompressionError, Compressor, Decompressor},
     primitive::{Uuid, Wire},
     version::Version,
 };
@@ -110,4 +112,19 @@ pub trait Visitor {
 /// Visits every request and response, in the order of their APIs.
 pub fn each_message(visitor: &mut impl Visitor) {
     crate::api::each_message(visitor);
+}
+
+/// Packs bytes as the records of a batch are packed.
+pub fn compress<'a>(compressor: &'a mut Compressor, input: &'a [u8]) -> Result<&'a [u8], CompressionError> {
+    compressor.compress(input)
+}
+
+/// Unpacks bytes as the records of a batch are unpacked.
+pub fn decompress(
+    decompressor: &mut Decompressor,
+    kind: Compression,
+    input: &[u8],
+    bytes_max: usize,
+) -> Result<Bytes, CompressionError> {
+    decompressor.decompress(kind, input, bytes_max)
 }

@@ -1,0 +1,12 @@
+//! What fuzzing found to be worth keeping, replayed.
+
+#[path = "../../../wire/tests/fuzz/replay.rs"]
+mod replay;
+mod targets;
+
+use targets::conversation;
+
+#[test]
+fn conversations_hold() {
+    replay::all("conversation", conversation::seeds(), conversation::check);
+}
