@@ -40,7 +40,8 @@ impl Batch {
         let mut at = 0;
         all.latest = i64::MIN;
         for _ in 0..count {
-            let Some(fields) = Fields::read(records, &mut at) else { break };
+            let Some(fields) = Fields::read(records, at) else { break };
+            at = fields.end();
             let timestamp = base_timestamp.saturating_add(fields.timestamp_delta);
             all.earliest = all.earliest.min(timestamp);
             all.latest = all.latest.max(timestamp);
@@ -78,12 +79,13 @@ impl Records {
         let mut out = vec![0; BATCH_OVERHEAD_BYTES];
         let (mut count, mut latest, mut at) = (0i32, i64::MIN, 0);
         for record in self {
-            let fields = Fields::read(self.unpacked(), &mut at).expect("records were checked as a whole");
+            let fields = Fields::read(self.unpacked(), at).expect("records were checked as a whole");
+            at = fields.end();
             if !keep(record) {
                 continue;
             }
             let timestamp = header.base_timestamp.saturating_add(fields.timestamp_delta);
-            put_record(&mut out, timestamp.saturating_sub(base), &fields);
+            put_record(&mut out, timestamp.saturating_sub(base), self.unpacked(), &fields);
             count += 1;
             latest = latest.max(timestamp);
         }
@@ -99,23 +101,24 @@ impl Records {
     }
 }
 
-fn put_record(out: &mut Vec<u8>, timestamp_delta: i64, fields: &Fields<'_>) {
+fn put_record(out: &mut Vec<u8>, timestamp_delta: i64, records: &[u8], fields: &Fields) {
+    let (key, value, headers) = (fields.key(records), fields.value(records), fields.headers(records));
     let part_bytes = |part: Option<&[u8]>| part.map_or(1, |it| varint::size(it.len() as i64) + it.len());
     let body = 1
         + varint::size(timestamp_delta)
         + varint::size(i64::from(fields.offset_delta))
-        + part_bytes(fields.key)
-        + part_bytes(fields.value)
-        + fields.headers.len();
+        + part_bytes(key)
+        + part_bytes(value)
+        + headers.len();
     varint::put(body as i64, out);
     out.push(0);
     varint::put(timestamp_delta, out);
     varint::put(i64::from(fields.offset_delta), out);
-    for part in [fields.key, fields.value] {
+    for part in [key, value] {
         varint::put(part.map_or(-1, |it| it.len() as i64), out);
         out.extend_from_slice(part.unwrap_or_default());
     }
-    out.extend_from_slice(fields.headers);
+    out.extend_from_slice(headers);
 }
 
 /// Packs the records and writes the header.
