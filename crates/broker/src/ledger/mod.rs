@@ -71,6 +71,8 @@ entries! {
     9 => Trimmed(partitions::Trimmed);
     /// A partition's log goes on in another segment from here on.
     10 => Rolled(partitions::Rolled);
+    /// A partition's log is in other segments from here on.
+    11 => Compacted(partitions::Compacted);
 }
 
 /// The ledger as of its last entry.
@@ -100,7 +102,7 @@ impl Ledger {
             }
             Entry::TopicConfigured(configured) => self.topics.configure(configured),
             Entry::OffsetsCommitted(committed) => self.offsets.commit(committed),
-            Entry::PartitionStored(_) | Entry::Trimmed(_) | Entry::Rolled(_) => (),
+            Entry::PartitionStored(_) | Entry::Trimmed(_) | Entry::Rolled(_) | Entry::Compacted(_) => (),
         }
     }
 

@@ -15,6 +15,7 @@ messages! {
     } tagged {
         0 => rolled: bool => 0..;
         1 => epochs: Vec<StoredEpoch> => 0..;
+        2 => clean_until: i64 => 0..;
     }
 
     /// From where on batches are of a leader epoch.
@@ -31,6 +32,7 @@ messages! {
     } tagged {
         0 => first_timestamp: i64 = -1 => 0..;
         1 => appended: i64 = -1 => 0..;
+        2 => generation: i32 => 0..;
     }
 
     /// The last batches of an idempotent producer.
@@ -53,6 +55,21 @@ messages! {
         topic_id: Uuid => 0..;
         partition: i32 => 0..;
         log_start: i64 => 0..;
+    }
+
+    /// Compaction has put other segments in the place of some, and knows all keys up to an offset.
+    pub struct Compacted {
+        topic_id: Uuid => 0..;
+        partition: i32 => 0..;
+        clean_until: i64 => 0..;
+        ranges: Vec<CompactedRange> => 0..;
+    }
+
+    /// What takes the place of the segments that begin within these offsets.
+    pub struct CompactedRange {
+        from: i64 => 0..;
+        until: i64 => 0..;
+        segments: Vec<StoredSegment> => 0..;
     }
 
     /// The batch at this offset, which is the next one, begins a segment.

@@ -29,7 +29,9 @@ pub(super) const NAME: &str = "image";
 pub(super) const NEW_NAME: &str = "image.new";
 const MAGIC: &[u8; 8] = b"vltava\r\n";
 /// Rises when an older broker could misread the folder.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The oldest that this version reads.
+const FORMAT_MIN: u32 = 1;
 const HEADER_BYTES: usize = 44;
 /// What is checked begins here.
 const CHECKED: usize = 16;
@@ -119,8 +121,8 @@ fn decode(bytes: Bytes) -> Result<Image, String> {
     }
     let mut rest = bytes.slice(MAGIC.len()..);
     let (format, sum) = (rest.get_u32(), rest.get_u32());
-    if format != FORMAT {
-        return Err(format!("its format is {format}, and this version knows {FORMAT} alone"));
+    if !(FORMAT_MIN..=FORMAT).contains(&format) {
+        return Err(format!("its format is {format}, and this version knows {FORMAT_MIN} to {FORMAT}"));
     }
     if sum != checksum(&bytes[CHECKED..], 0) {
         return Err("its checksum is wrong".into());

@@ -8,11 +8,13 @@ use vltava_core::Moment;
 use crate::{
     Result, Sync,
     disk::{Lock, Syncing},
+    ledger::partitions::Compacted,
 };
 
 use super::{
     Shared,
     checkpoint::{Checkpoint, Indexes, remove},
+    compaction::Job,
     image::Failure,
     journal::Slot,
     state::{Closed, State},
@@ -29,15 +31,21 @@ pub(crate) struct Keeper {
     syncing: Running<(u64, io::Result<()>)>,
     storing: Running<(Checkpoint, Stored)>,
     filling: Running<(Slot, io::Result<()>)>,
+    compacting: Running<Compaction>,
     /// When the journal is synced next, if it is synced by time.
     next_sync: Moment,
     /// When segments are looked for that are to go.
     next_retention: Moment,
+    /// When a partition is looked for that is to be compacted.
+    next_compaction: Moment,
     /// Not before this is written again what found no room.
     pause_until: Option<Moment>,
 }
 
 type Stored = Result<(), Failure>;
+
+/// What was to be done, the files that were written, and what they replace.
+type Compaction = (Job, Vec<String>, Result<Compacted, Failure>);
 
 /// Something under way, of which there is one at most.
 type Running<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
@@ -50,7 +58,9 @@ impl Keeper {
             syncing: None,
             storing: None,
             filling: None,
+            compacting: None,
             next_sync,
+            next_compaction: next_sync + shared.options.compaction_interval,
             next_retention: next_sync + shared.options.retention_interval,
             pause_until: None,
             shared,
@@ -67,6 +77,7 @@ impl Keeper {
                 (position, synced) = finish(&mut self.syncing) => self.on_synced(position, synced),
                 (checkpoint, stored) = finish(&mut self.storing) => self.on_stored(checkpoint, stored),
                 (slot, filled) = finish(&mut self.filling) => self.on_filled(slot, filled),
+                (job, names, done) = finish(&mut self.compacting) => self.on_compacted(&job, &names, done),
                 () = self.shared.work.notified() => (),
                 () = async { clock.sleep_until(deadline.unwrap_or_default()).await }, if deadline.is_some() => (),
             }
@@ -89,6 +100,7 @@ impl Keeper {
         }
         if self.pause_until.is_none() {
             self.retain_if_due(&mut state, now);
+            self.compact_if_due(&mut state, now);
             self.store_if_due(&mut state, now);
             self.fill_if_due(&mut state, now);
         }
@@ -143,6 +155,41 @@ impl Keeper {
         if let Err(refused) = state.retain(self.shared.clock.wall()) {
             tracing::warn!(?refused, "old segments stay for now");
         }
+    }
+
+    fn compact_if_due(&mut self, state: &mut State, now: Moment) {
+        if self.compacting.is_some() || now < self.next_compaction {
+            return;
+        }
+        let Shared { options, clock, disk, .. } = &*self.shared;
+        self.next_compaction = now + options.compaction_interval;
+        match state.next_to_compact(clock.wall(), options.compaction_keys) {
+            Ok(job) => self.compacting = job.map(|job| Box::pin(job.run(disk.clone())) as _),
+            Err(error) => self.on_failure(state, now, Failure::writing("a segment")(error)),
+        }
+    }
+
+    fn on_compacted(&mut self, job: &Job, names: &[String], done: Result<Compacted, Failure>) {
+        let shared = self.shared.clone();
+        let mut state = shared.state();
+        let now = shared.clock.now();
+        let took_effect = match done.map(|compacted| state.compact(job, compacted)) {
+            Ok(Ok(took_effect)) => took_effect,
+            Ok(Err(refused)) => {
+                tracing::warn!(at = %job.at, ?refused, "a compaction did not take effect");
+                false
+            }
+            Err(failure) => {
+                self.on_failure(&mut state, now, failure);
+                false
+            }
+        };
+        match took_effect {
+            // Another partition may need it as much.
+            true => self.next_compaction = now,
+            false => names.iter().for_each(|name| remove(&*shared.disk, name)),
+        }
+        shared.publish(&state);
     }
 
     fn store_if_due(&mut self, state: &mut State, now: Moment) {
@@ -225,8 +272,8 @@ impl Keeper {
         let by_time = matches!(self.shared.options.sync, Sync::Interval(_));
         let sync = (by_time && self.syncing.is_none() && self.shared.state().journal.is_dirty())
             .then_some(self.next_sync);
-        let retention = Some(self.next_retention);
-        sync.into_iter().chain(self.pause_until).chain(retention).min()
+        let compaction = self.compacting.is_none().then_some(self.next_compaction);
+        sync.into_iter().chain(self.pause_until).chain([self.next_retention]).chain(compaction).min()
     }
 
     /// The last things: what is under way ends, all is synced, and a checkpoint leaves the journal empty.
@@ -239,6 +286,8 @@ impl Keeper {
             let (checkpoint, stored) = storing.await;
             self.on_stored(checkpoint, stored);
         }
+        // What it has written goes at the next start.
+        self.compacting = None;
         if let Some(filling) = self.filling.take() {
             let (slot, filled) = filling.await;
             self.on_filled(slot, filled);

@@ -5,7 +5,9 @@
 //! [`Log::ledger_position`]. The log decides nothing about Kafka's protocol but the order of producers' batches.
 
 mod checkpoint;
+mod compaction;
 mod contents;
+mod dirty;
 mod entry;
 mod epochs;
 mod files;
@@ -64,6 +66,10 @@ pub(crate) struct Options {
     pub(crate) memory_bytes: usize,
     /// So often is looked for segments that are to go by their topics' rules.
     pub(crate) retention_interval: Duration,
+    /// So often is looked for a partition that is to be compacted.
+    pub(crate) compaction_interval: Duration,
+    /// Compaction knows so many keys at a time, which takes some 40 bytes each.
+    pub(crate) compaction_keys: usize,
 }
 
 impl Default for Options {
@@ -77,6 +83,8 @@ impl Default for Options {
             move_bytes: 4 * MIB,
             memory_bytes: 32 * MIB,
             retention_interval: Duration::from_secs(5 * 60),
+            compaction_interval: Duration::from_secs(15),
+            compaction_keys: 1 << 20,
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Opening a folder: a new one is begun, one that was used is recovered.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 
 use vltava_core::Rng;
 
@@ -13,12 +17,12 @@ use crate::{
 use super::{
     Options, Refused,
     checkpoint::remove,
-    contents::Contents,
+    contents::{Contents, not_moved},
     files::Files,
     image::{self, Anchor, Image},
     journal::{End, FILE_PREFIX, FILLING_PREFIX, Place},
     recover::{replay, unreadable},
-    segment::is_of_a_segment,
+    segment::{is_compacted, is_of_a_segment},
     state::State,
 };
 
@@ -50,7 +54,7 @@ pub(super) async fn open(disk: Arc<dyn Disk>, mut chance: Rng, options: &Options
     };
     let mut contents = Contents::new(Files::new(disk.clone()), options.segment_bytes);
     image.entries.iter().for_each(|entry| contents.apply(entry));
-    cut_segments(&*disk, &mut contents)?;
+    let named = cut_segments(&*disk, &mut contents)?;
     let Anchor { end, file_bytes, key } = image.anchor;
     let place = Place { disk: disk.clone(), file_bytes, key };
     let journal = replay(place, end, |kind, payload, position| {
@@ -60,6 +64,7 @@ pub(super) async fn open(disk: Arc<dyn Disk>, mut chance: Rng, options: &Options
         }
         Ok(())
     })?;
+    remove_uncommitted(&*disk, &mut contents, &named)?;
     let opened = contents.ledger.cluster.open();
     // The ids that are drawn differ from those of earlier lives, also where each life is given the same seed.
     let chance = Rng::new(chance.bits() ^ opened.times as u64);
@@ -95,8 +100,9 @@ async fn begin(disk: &dyn Disk, chance: &mut Rng, options: &Options) -> Result<I
 }
 
 /// Cuts segments to what the image says of them, and removes files that it does not name: what else they held is in
-/// the journal.
-fn cut_segments(disk: &dyn Disk, contents: &mut Contents) -> Result<()> {
+/// the journal. Of compacted ones only the journal tells. Says which files the image names.
+fn cut_segments(disk: &dyn Disk, contents: &mut Contents) -> Result<BTreeSet<String>> {
+    let mut named = BTreeSet::new();
     let names = disk.list().map_err(|error| unreadable(disk, "the folder", error))?;
     let mut found: BTreeMap<String, u64> = names.into_iter().collect();
     for partition in contents.all_partitions() {
@@ -115,17 +121,36 @@ fn cut_segments(disk: &dyn Disk, contents: &mut Contents) -> Result<()> {
                 cut.map_err(|error| unreadable(disk, &name, error))?;
             }
             found.remove(&segment.index_name());
+            named.insert(name);
         }
     }
     let is_left_over = |name: &&String| {
-        is_of_a_segment(name) || *name == image::NEW_NAME || name.starts_with(FILLING_PREFIX)
+        let of_a_segment = is_of_a_segment(name) && !is_compacted(name);
+        of_a_segment || *name == image::NEW_NAME || name.starts_with(FILLING_PREFIX)
     };
     found.keys().filter(is_left_over).for_each(|name| remove(disk, name));
-    Ok(())
+    Ok(named)
 }
 
-fn not_moved(disk: &dyn Disk, error: io::Error) -> Error {
-    Error::new(ErrorKind::Disk, format!("a segment in {} could not be written", disk.path())).because(error)
+/// Removes the files of compactions that never took effect, and checks that those of the others are there. What the
+/// image names stays: another start would need it.
+fn remove_uncommitted(disk: &dyn Disk, contents: &mut Contents, named: &BTreeSet<String>) -> Result<()> {
+    let names = disk.list().map_err(|error| unreadable(disk, "the folder", error))?;
+    let mut found: BTreeMap<String, u64> = names.into_iter().filter(|(name, _)| is_compacted(name)).collect();
+    for segment in contents.all_partitions().flat_map(|it| &it.segments).filter(|it| it.generation > 0) {
+        let (name, wanted) = (segment.name(), segment.length);
+        let length = found.remove(&name).unwrap_or_default();
+        if length < wanted {
+            let place = disk.path();
+            let why = format!(
+                "{name} in {place} has {length} bytes where {wanted} were synced; restore it from a copy"
+            );
+            return Err(Error::new(ErrorKind::Damaged, why));
+        }
+    }
+    let kept = |name: &&String| named.contains(*name) || contents.unneeded_files.contains(*name);
+    found.keys().filter(|name| !kept(name)).for_each(|name| remove(disk, name));
+    Ok(())
 }
 
 /// Syncs the journal to its end, and settles that.

@@ -16,7 +16,7 @@ use vltava_core::{
 use vltava_wire::record::BatchHeader;
 
 use crate::{
-    ledger::partitions::{Stored, StoredEpoch},
+    ledger::partitions::{Compacted, Stored, StoredEpoch},
     topic_rules::Rules,
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Partition {
     /// What goes into the segment that is open.
     active: Active,
     pub(super) epochs: Epochs,
+    /// What is before this offset was compacted.
+    pub(super) clean_until: i64,
     pub(super) unmoved: VecDeque<Unmoved>,
     pub(super) windows: Windows,
     waiting: Vec<Weak<Notify>>,
@@ -81,6 +83,7 @@ impl Partition {
             rolls: VecDeque::new(),
             active: Active::default(),
             epochs: Epochs::new(leader_epoch),
+            clean_until: 0,
             unmoved: VecDeque::new(),
             windows: Windows::default(),
             waiting: Vec::new(),
@@ -109,6 +112,7 @@ impl Partition {
         self.rolls = if stored.rolled { VecDeque::from([stored.end]) } else { VecDeque::new() };
         let reigns = stored.epochs.iter().map(|it| Reign { epoch: it.epoch, start: it.start });
         self.epochs = Epochs::restored(reigns).unwrap_or_else(|| self.epochs.clone());
+        self.clean_until = stored.clean_until;
         self.count_active();
     }
 
@@ -127,6 +131,7 @@ impl Partition {
             producers: producers::image(&mut self.windows, now),
             rolled: !self.rolls.is_empty(),
             epochs: self.epochs.iter().map(|it| StoredEpoch { epoch: it.epoch, start: it.start }).collect(),
+            clean_until: self.clean_until,
         }
     }
 
@@ -192,6 +197,20 @@ impl Partition {
         self.count_active();
         self.tell();
         (segments, bytes)
+    }
+
+    /// Other segments take the place of some. Says which are not needed any more.
+    pub(super) fn compact(&mut self, compacted: &Compacted) -> Vec<Segment> {
+        let mut gone = Vec::new();
+        for range in &compacted.ranges {
+            let from = self.segments.partition_point(|it| it.base_offset < range.from);
+            let until = self.segments.partition_point(|it| it.base_offset < range.until);
+            let new = range.segments.iter().map(|it| Segment::restored(self.id, it));
+            gone.extend(self.segments.splice(from..until, new));
+        }
+        self.clean_until = self.clean_until.max(compacted.clean_until);
+        self.count_active();
+        gone
     }
 
     /// Where the log is to begin by its topic's rules: old segments go as a whole.

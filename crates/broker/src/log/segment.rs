@@ -19,6 +19,8 @@ use super::{
 
 const PREFIX: &str = "segment-";
 const SUFFIX: &str = ".log";
+/// Before the number of times that a segment was compacted, if it was.
+const GENERATION: &str = ".c";
 const INDEX_SUFFIX: &str = ".index";
 /// No index of a segment is longer.
 const INDEX_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -28,6 +30,8 @@ const INDEX_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub(super) struct Segment {
     /// The file's name, without what says that it is a segment.
     stem: String,
+    /// How often it was compacted.
+    pub(super) generation: i32,
     pub(super) base_offset: i64,
     /// Bytes of the file that count; there may be more, of no meaning.
     pub(super) length: u64,
@@ -48,6 +52,11 @@ pub(super) fn is_of_a_segment(name: &str) -> bool {
     name.starts_with(PREFIX) && (name.ends_with(SUFFIX) || name.ends_with(INDEX_SUFFIX))
 }
 
+/// Whether this is the file of a segment that was compacted.
+pub(super) fn is_compacted(name: &str) -> bool {
+    is_of_a_segment(name) && name.contains(GENERATION) && name.ends_with(SUFFIX)
+}
+
 impl Segment {
     pub(super) fn new(of: PartitionId, base_offset: i64) -> Self {
         let empty = StoredSegment { base_offset, max_timestamp: i64::MIN, ..Default::default() };
@@ -56,9 +65,13 @@ impl Segment {
 
     pub(super) fn restored(of: PartitionId, stored: &StoredSegment) -> Self {
         let base_offset = stored.base_offset;
-        let stem = format!("{PREFIX}{:032x}-{}-{base_offset:020}", of.topic.0, of.partition);
+        let mut stem = format!("{PREFIX}{:032x}-{}-{base_offset:020}", of.topic.0, of.partition);
+        if stored.generation > 0 {
+            stem = format!("{stem}{GENERATION}{}", stored.generation);
+        }
         Self {
             stem,
+            generation: stored.generation,
             base_offset,
             length: stored.length as u64,
             max_timestamp: stored.max_timestamp,
@@ -78,6 +91,7 @@ impl Segment {
             max_timestamp: self.max_timestamp,
             first_timestamp: self.first_timestamp,
             appended: self.appended.0,
+            generation: self.generation,
         }
     }
 

@@ -16,12 +16,13 @@ use crate::{
     Error, ErrorKind,
     ledger::{
         Entry,
-        partitions::{Rolled, Trimmed},
+        partitions::{Compacted, Rolled, Trimmed},
     },
 };
 
 use super::{
     Appended, PartitionId, Position, Refused,
+    compaction::Job,
     contents::{BATCH_PREFIX_BYTES, Contents},
     entry::{HEADER_BYTES, KIND_BATCH},
     journal::Journal,
@@ -164,6 +165,22 @@ impl State {
             self.trim(of, Some(log_start))?;
         }
         Ok(())
+    }
+
+    /// The partition that is to be compacted next.
+    pub(super) fn next_to_compact(&mut self, now: Timestamp, keys_max: usize) -> io::Result<Option<Job>> {
+        let (settled, secret) = (self.settled, self.chance.bits());
+        self.contents.move_batches(settled)?;
+        self.contents.next_to_compact(now, keys_max, secret)
+    }
+
+    /// Has a compaction take effect; false if the log has become another meanwhile.
+    pub(super) fn compact(&mut self, job: &Job, compacted: Compacted) -> Result<bool, Refused> {
+        let is_as_planned = self.contents.is_as_planned(job);
+        if is_as_planned {
+            self.record(&Entry::Compacted(compacted))?;
+        }
+        Ok(is_as_planned)
     }
 
     fn write_batch(

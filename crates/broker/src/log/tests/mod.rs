@@ -1,5 +1,7 @@
 //! The log as its users see it, on disks that fail.
 
+mod cleaning;
+mod compacting;
 mod crash;
 mod damage;
 mod ledger;
@@ -35,6 +37,7 @@ fn small() -> Options {
         move_bytes: 700,
         memory_bytes: 64 * 1024,
         retention_interval: Duration::from_secs(60),
+        compaction_interval: Duration::from_secs(5),
         ..Options::default()
     }
 }
