@@ -12,20 +12,30 @@ use crate::{
     version::Version,
 };
 
+/// How many elements, or bytes, are more than a length of one byte can say, in both forms of a length.
+const LARGE: u64 = 128;
+
+/// How many bytes are more than a compact length of two bytes can say.
+const HUGE: usize = 16_384;
+
 /// Numbers from a seed.
 #[derive(Debug)]
-pub struct Dice(u64);
+pub struct Dice {
+    state: u64,
+    /// Whether the one large part has been made that a message may have.
+    large: bool,
+}
 
 impl Dice {
     /// The same seed gives the same numbers.
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self { state: seed, large: false }
     }
 
     /// The next number (splitmix64).
     pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ mixed >> 31
@@ -35,6 +45,13 @@ impl Dice {
     pub fn below(&mut self, end: u64) -> u64 {
         self.roll() % end
     }
+
+    /// Whether this part is the large one: now and then, and only once, or a message would be nothing but large.
+    fn large(&mut self) -> bool {
+        let large = !self.large && self.below(200) == 0;
+        self.large |= large;
+        large
+    }
 }
 
 /// A value that can be made up.
@@ -43,21 +60,46 @@ pub trait Sample {
     fn sample(dice: &mut Dice, version: Version) -> Self;
 }
 
+/// Whether two messages are the same, numbers that are not equal to themselves included.
+pub fn same<T: PartialEq + std::fmt::Debug>(one: &T, other: &T) -> bool {
+    one == other || format!("{one:?}") == format!("{other:?}")
+}
+
 macro_rules! numbers {
     ($($number:ty)*) => {$(
         impl Sample for $number {
+            /// Often what stands for something: the ends, none, and -1, which is unknown.
             fn sample(dice: &mut Dice, _: Version) -> Self {
-                match dice.below(6) {
+                match dice.below(8) {
                     0 => Self::MIN,
                     1 => Self::MAX,
-                    2 => Self::default(),
+                    2 => 0,
+                    3 => !0,
+                    4 => dice.below(100) as Self,
                     _ => dice.roll() as Self,
                 }
             }
         }
     )*};
 }
-numbers! { i8 i16 u16 i32 u32 i64 f64 }
+numbers! { i8 i16 u16 i32 u32 i64 }
+
+impl Sample for f64 {
+    /// Any bits: some are not a number, and there are two zeros.
+    fn sample(dice: &mut Dice, _: Version) -> Self {
+        match dice.below(10) {
+            0 => 0.0,
+            1 => -0.0,
+            2 => Self::NAN,
+            3 => Self::INFINITY,
+            4 => Self::NEG_INFINITY,
+            5 => Self::MIN_POSITIVE,
+            6 => Self::MAX,
+            7 => dice.below(1_000) as Self / 8.0,
+            _ => Self::from_bits(dice.roll()),
+        }
+    }
+}
 
 impl Sample for bool {
     fn sample(dice: &mut Dice, _: Version) -> Self {
@@ -67,24 +109,38 @@ impl Sample for bool {
 
 impl Sample for Uuid {
     fn sample(dice: &mut Dice, _: Version) -> Self {
-        Self(u128::from(dice.roll()) << 64 | u128::from(dice.roll()))
+        match dice.below(4) {
+            0 => Self::ZERO,
+            _ => Self(u128::from(dice.roll()) << 64 | u128::from(dice.roll())),
+        }
     }
 }
 
 impl Sample for String {
-    /// Some are longer than one byte of a compact length can say, some are not ASCII.
+    /// Letters of one byte to four.
     fn sample(dice: &mut Dice, _: Version) -> Self {
-        let length = if dice.below(8) == 0 { 200 } else { dice.below(12) };
-        (0..length)
-            .map(|_| if dice.below(6) == 0 { 'ř' } else { char::from(b'a' + dice.below(26) as u8) })
-            .collect()
+        let length = if dice.below(16) == 0 { LARGE / 2 + dice.below(LARGE) } else { dice.below(12) };
+        let letter = |dice: &mut Dice| match dice.below(20) {
+            0 => 'ř',
+            1 => '語',
+            2 => '🦀',
+            _ => char::from(b'a' + dice.below(26) as u8),
+        };
+        let text: Self = (0..length).map(|_| letter(dice)).collect();
+        if text.is_empty() || !dice.large() { text } else { text.repeat(HUGE / text.len() + 1) }
     }
 }
 
 impl Sample for Bytes {
+    /// Now and then more than an encoder copies.
     fn sample(dice: &mut Dice, _: Version) -> Self {
-        let length = if dice.below(8) == 0 { 3_000 } else { dice.below(12) };
-        (0..length).map(|_| dice.roll() as u8).collect()
+        let length = if dice.below(16) == 0 { dice.below(3_000) } else { dice.below(12) };
+        let bytes: Vec<u8> = (0..length).map(|_| dice.roll() as u8).collect();
+        if bytes.is_empty() || !dice.large() {
+            bytes.into()
+        } else {
+            bytes.repeat(HUGE / bytes.len() + 1).into()
+        }
     }
 }
 
@@ -96,7 +152,8 @@ impl<T: Sample> Sample for Option<T> {
 
 impl<T: Sample> Sample for Vec<T> {
     fn sample(dice: &mut Dice, version: Version) -> Self {
-        (0..dice.below(4)).map(|_| T::sample(dice, version)).collect()
+        let length = if dice.large() { LARGE + dice.below(8) } else { dice.below(4) };
+        (0..length).map(|_| T::sample(dice, version)).collect()
     }
 }
 

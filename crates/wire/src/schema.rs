@@ -119,7 +119,7 @@ macro_rules! messages {
                             message.$field = Some($crate::sample::Sample::sample(dice, version));
                         })?
                     })*
-                    $($(if version.flexible && ($tversions).contains(&version.number) {
+                    $($(if version.flexible && ($tversions).contains(&version.number) && dice.below(4) > 0 {
                         message.$tfield = $crate::sample::Sample::sample(dice, version);
                     })*)?
                     message
