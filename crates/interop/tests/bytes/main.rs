@@ -1,6 +1,9 @@
-//! Our bytes are those of an independent codec, crate `kafka-protocol`, which is generated from Kafka's definitions.
+//! Our bytes are those of two independent codecs, both generated from Kafka's own definitions: crate `kacrab-protocol`,
+//! which knows all of Kafka 4.3, and crate `kafka-protocol`, which knows 4.1.
 //!
-//! It knows Kafka 4.1: what 4.3 added is judged by Kafka's own classes, in the tests `kafka`.
+//! Kafka's own classes judge the same messages in the tests `kafka`.
 
+mod headers;
 mod messages;
+mod oracles;
 mod records;

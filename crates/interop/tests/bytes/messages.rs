@@ -1,110 +1,138 @@
-//! Every message in every version that both codecs know, with random content.
+//! Every message in every version, with random content: what we encode, others decode and encode to the same bytes.
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::{
-    messages as theirs,
-    protocol::{Decodable, Encodable, Message},
-};
+use kacrab_protocol::generated as kacrab;
+use kafka_protocol::messages as kafka_protocol;
 use vltava_wire::{
-    Decoder, Encoder, Request, Version, Wire, messages as ours,
-    sample::{Dice, Sample},
+    Api, Decoder, Encoder, Version, Wire, messages as ours,
+    sample::{self, Dice, Sample, Visitor, each_message},
 };
+
+use crate::oracles::{NOT_KNOWN_AFTER_ALL, Oracle, Side, Verdict, kacrab_message, kafka_protocol_message};
 
 /// Random contents for each message and version.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 1_000;
 
-const BUDGET: usize = 1 << 20;
+/// Enough for any sample.
+const BUDGET: usize = 1 << 24;
 
-/// What is encoded by us is decoded and encoded again by them to the same bytes, which we decode to the same.
-fn same<Ours, Theirs>(name: &str, version: Version)
-where
-    Ours: Wire + Sample + PartialEq + std::fmt::Debug,
-    Theirs: Encodable + Decodable,
-{
-    for seed in 0..SEEDS {
-        let message = Ours::sample(&mut Dice::new(seed), version);
-        let mut out = Encoder::default();
-        message.encode(&mut out, version).expect("a sample fits its version");
-        let bytes = out.into_bytes();
-        let again = through::<Theirs>(bytes.clone(), version.number)
-            .unwrap_or_else(|error| panic!("{name} {version:?}, seed {seed}: {error}"));
-        assert_eq!(bytes, again, "{name} {version:?}, seed {seed}");
-        let mut input = Decoder::new(again, version, BUDGET);
-        assert_eq!(Ours::decode(&mut input), Ok(message), "{name} {version:?}, seed {seed}");
-        assert_eq!(input.finish(), Ok(()), "{name} {version:?}, seed {seed}");
+fn encoded<T: Wire>(message: &T, version: Version) -> Bytes {
+    let mut out = Encoder::default();
+    message.encode(&mut out, version).expect("a sample fits its version");
+    out.into_bytes()
+}
+
+/// Whether a verdict on a message is its bytes; if not, how the two differ.
+fn compare(bytes: &Bytes, verdict: Verdict) -> Result<(), String> {
+    let again = verdict?;
+    if *bytes == again {
+        return Ok(());
+    }
+    let at = bytes.iter().zip(&again).take_while(|(one, other)| one == other).count();
+    Err(format!("{} bytes of ours, {} of theirs, which differ from byte {at} on", bytes.len(), again.len()))
+}
+
+/// The messages of one side before their judges.
+struct Court {
+    side: Side,
+    /// How many messages each oracle has judged.
+    judged: [u64; Oracle::ALL.len()],
+    /// Versions that no more than one oracle knows.
+    alone: Vec<String>,
+    failures: Vec<String>,
+}
+
+impl Court {
+    /// Judges a version of a message with one content after the other, up to the first that is not the same.
+    fn judge<T>(&mut self, api: Api, number: i16, oracles: &[Oracle]) -> Result<(), String>
+    where
+        T: Wire + Sample + PartialEq + std::fmt::Debug,
+    {
+        let version = api.version(number);
+        for seed in 0..SEEDS {
+            let message = T::sample(&mut Dice::new(seed), version);
+            let bytes = encoded(&message, version);
+            for &oracle in oracles {
+                let verdict = oracle.again(api, self.side, number, bytes.clone());
+                compare(&bytes, verdict).map_err(|why| format!("seed {seed}, {}: {why}", oracle.name()))?;
+                self.judged[oracle as usize] += 1;
+            }
+            let mut input = Decoder::new(bytes, version, BUDGET);
+            let back = T::decode(&mut input).map_err(|error| format!("seed {seed}: {error}"))?;
+            input.finish().map_err(|error| format!("seed {seed}: {error}"))?;
+            if !sample::same(&back, &message) {
+                return Err(format!("seed {seed}: it does not come back"));
+            }
+        }
+        Ok(())
     }
 }
 
-/// Judges the versions of an API's message that both sides know, and returns the last one.
-fn same_to<R, Ours, Theirs>(name: &str) -> i16
-where
-    R: Request,
-    Ours: Wire + Sample + PartialEq + std::fmt::Debug,
-    Theirs: Message + Encodable + Decodable,
-{
-    let known = R::API.versions();
-    let last = *known.end().min(&Theirs::VERSIONS.max);
-    (*known.start()..=last).for_each(|number| same::<Ours, Theirs>(name, R::API.version(number)));
-    last
-}
-
-fn through<Theirs: Encodable + Decodable>(mut bytes: Bytes, version: i16) -> Result<Bytes, String> {
-    let message =
-        Theirs::decode(&mut bytes, version).map_err(|error| format!("they cannot read it: {error}"))?;
-    if !bytes.is_empty() {
-        return Err(format!("they leave {} bytes", bytes.len()));
+impl Visitor for Court {
+    fn visit<T: Wire + Sample + PartialEq + std::fmt::Debug>(&mut self, api: Api, name: &'static str) {
+        if name.ends_with("Request") != (self.side == Side::Request) {
+            return;
+        }
+        for number in api.versions() {
+            let oracles = Oracle::knowing(api, self.side, number);
+            assert!(!oracles.is_empty(), "nobody knows {name} {number}");
+            if let [oracle] = oracles[..] {
+                self.alone.push(format!("{name} {number} by {}", oracle.name()));
+            }
+            if let Err(failure) = self.judge::<T>(api, number, &oracles) {
+                self.failures.push(format!("{name} {number}, {failure}"));
+            }
+        }
+        for &(oracle, listed, side, number) in NOT_KNOWN_AFTER_ALL {
+            if (listed, side) == (api, self.side) {
+                let bytes = encoded(&T::sample(&mut Dice::new(0), api.version(number)), api.version(number));
+                let verdict = oracle.again(api, side, number, bytes);
+                assert!(verdict.is_err(), "{} does know {name} {number}: delete it", oracle.name());
+            }
+        }
     }
-    let mut again = BytesMut::new();
-    message.encode(&mut again, version).map_err(|error| format!("they cannot write it: {error}"))?;
-    Ok(again.freeze())
 }
 
-/// A test for each API, and one that none is missing.
-macro_rules! apis {
-    ($($test:ident: $request:ident $response:ident, judged to $asked:literal $answered:literal;)*) => {
-        $(#[test]
-        fn $test() {
-            let asked = same_to::<ours::$request, ours::$request, theirs::$request>(stringify!($request));
-            let answered = same_to::<ours::$request, ours::$response, theirs::$response>(stringify!($response));
-            assert_eq!((asked, answered), ($asked, $answered));
-        })*
+fn court(side: Side) {
+    let mut court = Court { side, judged: [0; _], alone: Vec::new(), failures: Vec::new() };
+    each_message(&mut court);
+    for (oracle, judged) in Oracle::ALL.iter().zip(court.judged) {
+        println!("{} judged {judged} messages, {side:?}", oracle.name());
+    }
+    println!("judged by one alone: {}", court.alone.join(", "));
+    assert!(court.failures.is_empty(), "{}", court.failures.join("\n"));
+}
 
-        #[test]
-        fn no_api_is_missing() {
-            let judged = [$(<ours::$request as Request>::API,)*];
-            assert_eq!(judged, vltava_wire::Api::ALL);
+#[test]
+fn requests_are_the_same_bytes() {
+    court(Side::Request);
+}
+
+#[test]
+fn responses_are_the_same_bytes() {
+    court(Side::Response);
+}
+
+/// Judges what members of a group tell each other, which no API has.
+macro_rules! among_members {
+    ($message:ident, $kacrab:ident) => {
+        for number in 0..=3 {
+            let version = Version { number, flexible: false };
+            for seed in 0..SEEDS {
+                let bytes = encoded(&ours::$message::sample(&mut Dice::new(seed), version), version);
+                let verdict = kafka_protocol_message::<kafka_protocol::$message>(number, bytes.clone());
+                assert_eq!(compare(&bytes, verdict), Ok(()), "{number}, seed {seed}");
+                let mut again = BytesMut::new();
+                let verdict = kacrab_message!($kacrab, number, &mut bytes.clone(), &mut again);
+                let verdict = verdict.map(|()| again.freeze());
+                assert_eq!(compare(&bytes, verdict), Ok(()), "{number}, seed {seed}");
+            }
         }
     };
 }
 
-apis! {
-    produce: ProduceRequest ProduceResponse, judged to 13 13;
-    fetch: FetchRequest FetchResponse, judged to 18 18;
-    list_offsets: ListOffsetsRequest ListOffsetsResponse, judged to 10 10;
-    metadata: MetadataRequest MetadataResponse, judged to 13 13;
-    offset_commit: OffsetCommitRequest OffsetCommitResponse, judged to 9 10;
-    offset_fetch: OffsetFetchRequest OffsetFetchResponse, judged to 9 10;
-    find_coordinator: FindCoordinatorRequest FindCoordinatorResponse, judged to 6 6;
-    join_group: JoinGroupRequest JoinGroupResponse, judged to 9 9;
-    heartbeat: HeartbeatRequest HeartbeatResponse, judged to 4 4;
-    leave_group: LeaveGroupRequest LeaveGroupResponse, judged to 5 5;
-    sync_group: SyncGroupRequest SyncGroupResponse, judged to 5 5;
-    describe_groups: DescribeGroupsRequest DescribeGroupsResponse, judged to 6 6;
-    list_groups: ListGroupsRequest ListGroupsResponse, judged to 5 5;
-    api_versions: ApiVersionsRequest ApiVersionsResponse, judged to 4 4;
-    create_topics: CreateTopicsRequest CreateTopicsResponse, judged to 7 7;
-    delete_topics: DeleteTopicsRequest DeleteTopicsResponse, judged to 6 6;
-    init_producer_id: InitProducerIdRequest InitProducerIdResponse, judged to 5 6;
-}
-
 #[test]
-fn what_members_tell_each_other() {
-    for number in 0..=3 {
-        let version = Version { number, flexible: false };
-        same::<ours::ConsumerProtocolSubscription, theirs::ConsumerProtocolSubscription>(
-            "subscription",
-            version,
-        );
-        same::<ours::ConsumerProtocolAssignment, theirs::ConsumerProtocolAssignment>("assignment", version);
-    }
+fn what_members_tell_each_other_is_the_same_bytes() {
+    among_members!(ConsumerProtocolSubscription, ConsumerProtocolSubscriptionData);
+    among_members!(ConsumerProtocolAssignment, ConsumerProtocolAssignmentData);
 }
