@@ -185,3 +185,49 @@ pub fn decompress(
 ) -> Result<Bytes, CompressionError> {
     decompressor.decompress(kind, input, bytes_max)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::ApiVersionsResponse;
+
+    /// One of the seeds that a lane tries makes a value such as this.
+    fn reached<T: Sample>(what: &str, is_it: impl Fn(&T) -> bool) {
+        let version = Api::ApiVersions.version(4);
+        let mut samples = (0..1_000).map(|seed| T::sample(&mut Dice::new(seed), version));
+        assert!(samples.any(|sample| is_it(&sample)), "{what}");
+    }
+
+    #[test]
+    fn a_thousand_seeds_reach_what_matters() {
+        for length in [0, 1, 3] {
+            reached("a few elements", |list: &Vec<i8>| list.len() == length);
+        }
+        reached("more elements than a byte can say", |list: &Vec<i8>| list.len() > 127);
+        reached("no list", |list: &Option<Vec<i8>>| list.is_none());
+        reached("no text", |text: &String| text.is_empty());
+        reached("longer text than a byte can say", |text: &String| (128..16_384).contains(&text.len()));
+        reached("longer text than two can say", |text: &String| (16_384..32_767).contains(&text.len()));
+        reached("longer bytes than two can say", |bytes: &Bytes| bytes.len() > 16_383);
+        reached("the least number", |number: &i64| *number == i64::MIN);
+        reached("the number for unknown", |number: &i32| *number == -1);
+        reached("no number", |number: &f64| number.is_nan());
+        reached("the other zero", |number: &f64| *number == 0.0 && number.is_sign_negative());
+        let tags = |message: &ApiVersionsResponse| {
+            [
+                !message.supported_features.is_empty(),
+                message.finalized_features_epoch != -1,
+                !message.finalized_features.is_empty(),
+                message.zk_migration_ready,
+            ]
+        };
+        reached("all tags", |message| tags(message) == [true; 4]);
+        reached("no tags", |message| tags(message) == [false; 4]);
+    }
+
+    #[test]
+    fn what_is_no_number_is_the_same_as_itself() {
+        assert!(same(&f64::NAN, &f64::NAN) && !same(&0.0, &-1.0));
+        assert!(same(&[1], &[1]) && !same(&[1], &[2]));
+    }
+}

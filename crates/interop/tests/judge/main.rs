@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use vltava_wire::{
     Api, Compression, EncodeErrorKind, Encoder, Version, Wire,
-    record::{Batch, BatchBuilder, Limits, Record, RecordSlices, Stamp},
+    record::{Batch, BatchBuilder, BatchHeader, Limits, Record, RecordSlices, Stamp},
     sample::{Dice, Sample, Visitor, each_message},
 };
 
@@ -141,16 +141,24 @@ fn batch(seed: u64, compression: Compression) -> Bytes {
         };
         batch.append(record).expect("the record fits");
     }
-    let stamp = Stamp { producer_id: 1 << 40, producer_epoch: 7, base_sequence: 1_000, transactional: true };
+    let stamp = match dice.below(3) {
+        0 => Stamp::NONE,
+        some => {
+            let transactional = some == 1;
+            Stamp { producer_id: 1 << 40, producer_epoch: 7, base_sequence: 1_000, transactional }
+        }
+    };
     batch.finish(stamp, compression).expect("there are records")
 }
 
-/// Every record, as text.
+/// The header but for what the packing decides, and every record, as text.
 fn records(bytes: Bytes) -> Vec<String> {
     let batch = Batch::parse(bytes).expect("it is a batch");
     batch.check_produced().expect("it is as a producer sends it");
+    let header = format!("{:?}", BatchHeader { length: 0, crc: 0, ..*batch.header() });
     let said = |record: Record| format!("{record:?} {:?}", record.headers().collect::<Vec<_>>());
-    batch.decompress(Limits::default()).expect("its records are sound").owned().map(said).collect()
+    let records = batch.decompress(Limits::default()).expect("its records are sound");
+    std::iter::once(header).chain(records.owned().map(said)).collect()
 }
 
 #[test]
