@@ -32,5 +32,6 @@ targets! {
     zstd => |input| wire::compressed::check(Compression::Zstd, input);
     member => group::member::check;
     conversation => broker::conversation::check;
+    folder => broker::folder::check;
     flow_file => flow::file::check;
 }

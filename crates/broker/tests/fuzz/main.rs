@@ -4,9 +4,14 @@
 mod replay;
 mod targets;
 
-use targets::conversation;
+use targets::{conversation, folder};
 
 #[test]
 fn conversations_hold() {
     replay::all("conversation", conversation::seeds(), conversation::check);
+}
+
+#[test]
+fn folders_hold() {
+    replay::all("folder", folder::seeds(), folder::check);
 }

@@ -3,16 +3,7 @@
 //! An input is a row of requests. Each begins with a byte that says on which connection it is sent, and whether that
 //! is a new one; two bytes are its length, or at least that of what is left.
 
-use std::{
-    collections::VecDeque,
-    fmt::Debug,
-    panic,
-    sync::{
-        Arc, Once,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::VecDeque, fmt::Debug, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
@@ -28,6 +19,8 @@ use vltava_wire::{
     sample::{Dice, Sample, Visitor, each_message},
 };
 
+use super::panics;
+
 /// Connections that are open at a time.
 const CONNECTIONS: usize = 3;
 /// The bit that says that the connection is a new one.
@@ -41,24 +34,10 @@ const TOPIC: &str = "t";
 /// Whatever clients send, they are answered in order with responses that can be read, or refused; the broker goes on,
 /// and opens again with what it stored.
 pub(crate) fn check(input: &[u8]) {
-    see_panics();
+    panics::see();
     let paused = runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     paused.expect("a runtime can be made").block_on(converse(input));
-    assert!(!PANICKED.load(Ordering::Relaxed), "a task of the broker panicked");
-}
-
-/// A task that panics takes nobody with it, but must not.
-static PANICKED: AtomicBool = AtomicBool::new(false);
-
-fn see_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |what| {
-            PANICKED.store(true, Ordering::Relaxed);
-            before(what);
-        }));
-    });
+    panics::none();
 }
 
 async fn converse(mut input: &[u8]) {
