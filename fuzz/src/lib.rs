@@ -9,6 +9,7 @@ use vltava_wire::Compression;
 mod broker;
 #[path = "../../crates/core/tests/fuzz/targets/mod.rs"]
 mod group;
+#[cfg(feature = "flow")]
 #[path = "../../crates/flow/tests/fuzz/targets/mod.rs"]
 mod flow;
 #[path = "../../crates/wire/tests/fuzz/targets/mod.rs"]
@@ -33,5 +34,9 @@ targets! {
     member => group::member::check;
     conversation => broker::conversation::check;
     folder => broker::folder::check;
+}
+
+#[cfg(feature = "flow")]
+targets! {
     flow_file => flow::file::check;
 }
