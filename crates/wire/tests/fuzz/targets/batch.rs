@@ -14,6 +14,8 @@ use vltava_wire::{
     },
 };
 
+use super::golden;
+
 const REPAIRED: u8 = 1;
 /// Where fields of the header lie.
 const LENGTH: usize = 8;
@@ -225,6 +227,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     all.push(with(&plain, LAST_OFFSET_DELTA, &9i32.to_be_bytes()));
     all.push(with(&plain.slice(..BATCH_OVERHEAD_BYTES), COUNT, &0i32.to_be_bytes()));
     all.push([&plain[..], &plain, &plain[..70]].concat().into());
+    all.extend(golden::batches().into_iter().map(Bytes::from));
     let how = |at: usize| (at % 10) as u8;
     let inputs = all.iter().enumerate();
     inputs.flat_map(|(at, bytes)| [how(at), how(at + 1)].map(|how| [&[how], &bytes[..]].concat())).collect()

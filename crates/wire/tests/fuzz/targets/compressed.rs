@@ -8,7 +8,13 @@ use std::io::Read;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use ruzstd::decoding::StreamingDecoder;
-use vltava_wire::{Compression, CompressionError, Compressor, Decompressor, sample};
+use vltava_wire::{
+    Compression, CompressionError, Compressor, Decompressor,
+    record::{BATCH_OVERHEAD_BYTES, BatchHeader},
+    sample,
+};
+
+use super::golden;
 
 /// How much may come out.
 const LIMITS: [usize; 4] = [0, 100, 64 << 10, 1 << 20];
@@ -78,12 +84,20 @@ fn check_comes_back(kind: Compression, bytes: &[u8]) {
     check_with_another(kind, &packed, bytes);
 }
 
-/// Packed bytes of several sizes and kinds, and bytes that are not.
+/// Packed bytes of several sizes and kinds, as we and others write them, and bytes that are not.
 pub(crate) fn seeds(kind: Compression) -> Vec<Vec<u8>> {
     let mut inputs = vec![b"\xfda river, a river".to_vec()];
-    if !kind.is_available() {
-        return inputs;
+    inputs.extend(golden::batches().iter().filter_map(|bytes| match BatchHeader::parse(bytes) {
+        Ok(header) if header.compression() == kind => Some([&[3], &bytes[BATCH_OVERHEAD_BYTES..]].concat()),
+        _ => None,
+    }));
+    if kind.is_available() {
+        inputs.extend(packed(kind));
     }
+    inputs
+}
+
+fn packed(kind: Compression) -> Vec<Vec<u8>> {
     let contents = [
         Vec::new(),
         b"a".to_vec(),
@@ -92,11 +106,11 @@ pub(crate) fn seeds(kind: Compression) -> Vec<Vec<u8>> {
         (0..800u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect(),
     ];
     let mut compressor = Compressor::new(kind);
-    for bytes in contents {
-        let packed = sample::compress(&mut compressor, &bytes).expect("whatever is bytes can be packed");
-        inputs.push([&[3], packed].concat());
-    }
-    let twice = [&inputs[3][..], &inputs[3][1..]].concat();
+    let mut inputs: Vec<_> = contents
+        .iter()
+        .map(|bytes| [&[3], sample::compress(&mut compressor, bytes).expect("bytes can be packed")].concat())
+        .collect();
+    let twice = [&inputs[2][..], &inputs[2][1..]].concat();
     inputs.push(twice);
     inputs
 }

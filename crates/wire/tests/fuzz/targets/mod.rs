@@ -3,6 +3,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod compressed;
+mod golden;
 mod message;
 pub(crate) mod request;
 pub(crate) mod response;
