@@ -1,7 +1,7 @@
 //! What packs and unpacks the records of a batch, by itself.
 //!
-//! The first byte says how: its two lowest bits how much may come out, the others how often the bytes behind it are
-//! repeated before they are packed.
+//! The first byte says how. With its lowest bit, the bytes behind it are packed, so often one after another as the
+//! next bits say; without, they are unpacked, and the next bits say how much may come out.
 
 use std::io::Read;
 
@@ -19,15 +19,20 @@ use super::golden;
 /// How much may come out.
 const LIMITS: [usize; 4] = [0, 100, 64 << 10, 1 << 20];
 
+/// Enough for inputs of a page to go over the largest block of a codec, zstd's.
+const REPEATED_MAX: usize = 40;
+
 /// Beside what comes out: what a codec needs for its tables, and for a window that it must not be denied.
 const OVERHEAD: u64 = 1 << 20;
 
 /// Whatever was sent unpacks to no more than allowed, and whatever is packed unpacks to the same.
 pub(crate) fn check(kind: Compression, input: &[u8]) {
     let Some((&how, bytes)) = input.split_first() else { return };
-    check_unpacked(kind, bytes, LIMITS[usize::from(how & 3)]);
-    if kind.is_available() {
-        check_comes_back(kind, &bytes.repeat(usize::from(how >> 2) + 1));
+    let (is_to_pack, rest) = (how & 1 == 1, usize::from(how >> 1));
+    if !is_to_pack {
+        check_unpacked(kind, bytes, LIMITS[rest % LIMITS.len()]);
+    } else if kind.is_available() {
+        check_comes_back(kind, &bytes.repeat(rest % REPEATED_MAX + 1));
     }
 }
 
@@ -88,7 +93,7 @@ fn check_comes_back(kind: Compression, bytes: &[u8]) {
 pub(crate) fn seeds(kind: Compression) -> Vec<Vec<u8>> {
     let mut inputs = vec![b"\xfda river, a river".to_vec()];
     inputs.extend(golden::batches().iter().filter_map(|bytes| match BatchHeader::parse(bytes) {
-        Ok(header) if header.compression() == kind => Some([&[3], &bytes[BATCH_OVERHEAD_BYTES..]].concat()),
+        Ok(header) if header.compression() == kind => Some([&[6], &bytes[BATCH_OVERHEAD_BYTES..]].concat()),
         _ => None,
     }));
     if kind.is_available() {
@@ -108,9 +113,9 @@ fn packed(kind: Compression) -> Vec<Vec<u8>> {
     let mut compressor = Compressor::new(kind);
     let mut inputs: Vec<_> = contents
         .iter()
-        .map(|bytes| [&[3], sample::compress(&mut compressor, bytes).expect("bytes can be packed")].concat())
+        .map(|bytes| [&[6], sample::compress(&mut compressor, bytes).expect("bytes can be packed")].concat())
         .collect();
     let twice = [&inputs[2][..], &inputs[2][1..]].concat();
-    inputs.push(twice);
+    inputs.extend([twice, b"\x01a".to_vec(), b"\x4fa river, a river".to_vec()]);
     inputs
 }
