@@ -15,6 +15,7 @@ mod dispatch;
 mod entropy;
 mod epoch;
 mod error;
+mod fetch_sessions;
 mod ledger;
 mod log;
 mod node;

@@ -15,6 +15,7 @@ use vltava_wire::{ErrorCode, Uuid};
 use crate::{
     coordinator::Coordinator,
     denied::Denied,
+    fetch_sessions::FetchSessions,
     ledger::topics::Topic,
     log::{self, Log, Position},
     topic_rules::{self, configs::Given},
@@ -31,6 +32,7 @@ pub(crate) struct Node {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Log,
     pub(crate) coordinator: Arc<Coordinator>,
+    pub(crate) fetch_sessions: FetchSessions,
     /// Whether a topic that a client asks for is created by the way.
     pub(crate) auto_create_topics: bool,
     /// From when on a refused connection is warned about again, in microseconds.
@@ -45,9 +47,10 @@ pub(crate) struct NewTopic<'a> {
 }
 
 impl Node {
-    pub(crate) fn new(clock: Arc<dyn Clock>, log: Log, rng: Rng, auto_create_topics: bool) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, log: Log, mut rng: Rng, auto_create_topics: bool) -> Self {
+        let fetch_sessions = FetchSessions::new(Rng::new(rng.bits()));
         let coordinator = Arc::new(Coordinator::new(clock.clone(), rng));
-        Self { clock, log, coordinator, auto_create_topics, warn_from: AtomicU64::new(0) }
+        Self { clock, log, coordinator, fetch_sessions, auto_create_topics, warn_from: AtomicU64::new(0) }
     }
 
     /// The topic that a request means: by its id from some version on, by its name before.

@@ -2,18 +2,19 @@
 //!
 //! A partition is read from the batch that holds the offset, whole batches only; the first that is read brings at
 //! least one, however large. Once a batch finds no room, nothing more is read, and a partition that is named again
-//! is not read again. A response that would be too small waits in `park` until batches come or the time is up. From 13 on topics go by id. Sessions (7) are not offered: every response has session 0, and a client goes on
-//! with full requests. There are no transactions and no replicas: both isolation levels see all that is settled.
+//! is not read again. A response that would be too small waits in `park` until batches come or the time is up. From 7
+//! on there are sessions, see `core/fetch/sessions`. A client that says in which epoch it read last (12) is told where
+//! its log and this one part. From 13 on topics go by id. There are no transactions and no replicas: both isolation
+//! levels see all that is settled.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
-use vltava_core::fetch::sessions;
 use vltava_wire::{
     ErrorCode, Uuid,
     messages::{
         FetchRequest, FetchResponse,
-        fetch::{FetchPartition, FetchTopic, FetchableTopicResponse, PartitionData},
+        fetch::{EpochEndOffset, FetchPartition, FetchTopic, FetchableTopicResponse, PartitionData},
     },
 };
 
@@ -34,17 +35,22 @@ const READ_COMMITTED: i8 = 1;
 /// No response holds more batches than this, but for one: Kafka's `fetch.max.bytes`.
 const RESPONSE_BYTES_MAX: usize = 55 << 20;
 
-pub(crate) fn answer(call: Call<'_>, request: FetchRequest) -> Answer<FetchResponse> {
-    if let Err(code) = sessions::check(&request) {
-        return Answer::Now(FetchResponse { error_code: code.code(), ..Default::default() });
-    }
+pub(crate) fn answer(call: Call<'_>, mut request: FetchRequest) -> Answer<FetchResponse> {
     let node = call.node.clone();
+    let now = node.clock.now();
+    let session = match node.fetch_sessions.on_request(now, call.version >= IDS_SINCE, &mut request) {
+        Ok(session) => session,
+        Err(code) => return Answer::Now(FetchResponse { error_code: code.code(), ..Default::default() }),
+    };
     let wait = u64::try_from(request.max_wait_ms).unwrap_or(0);
-    let deadline = node.clock.now() + Duration::from_millis(wait);
+    let deadline = now + Duration::from_millis(wait);
     let fetch = Fetch::new(&node, call.version, request);
     Answer::Parked(Box::pin(async move {
-        let (responses, _) = park::until(&node, deadline, fetch.partitions(), || fetch.read(&node)).await;
-        FetchResponse { responses, ..Default::default() }
+        let read = || fetch.read(&node);
+        let is_enough = |marks: &Vec<Mark>| fetch.is_enough(&node, marks);
+        let responses = park::until(&node, deadline, fetch.partitions(), read, is_enough).await;
+        let response = FetchResponse { responses, ..Default::default() };
+        node.fetch_sessions.on_response(node.clock.now(), session, response)
     }))
 }
 
@@ -89,7 +95,7 @@ impl Fetch {
     }
 
     /// What there is now, and whether that is worth a response.
-    fn read(&self, node: &Node) -> (Vec<FetchableTopicResponse>, park::Enough) {
+    fn read(&self, node: &Node) -> park::Read<Vec<FetchableTopicResponse>, Vec<Mark>> {
         let mut taken = Taken::default();
         let mut read = |topic: &Topic| {
             let read = |asked| self.read_partition(node, topic.found, asked, &mut taken);
@@ -99,8 +105,23 @@ impl Fetch {
                 partitions: topic.partitions.iter().map(read).collect(),
             }
         };
-        let responses = self.topics.iter().map(&mut read).collect();
-        (responses, park::Enough(taken.failed || taken.bytes >= self.bytes_min))
+        let found = self.topics.iter().map(&mut read).collect();
+        let is_enough = taken.failed || taken.bytes >= self.bytes_min;
+        park::Read { found, is_enough, mark: taken.marks }
+    }
+
+    /// Whether there would be enough by now, or something else to tell. Counts bytes, and reads none.
+    fn is_enough(&self, node: &Node, marks: &[Mark]) -> bool {
+        let mut bytes = 0;
+        for mark in marks {
+            let Ok(bounds) = node.log.bounds(mark.at) else { return true };
+            if mark.offset < bounds.log_start || epoch::check(mark.epoch, bounds.leader_epoch).is_err() {
+                return true;
+            }
+            let more = usize::try_from(bounds.settled_bytes - mark.settled_bytes).unwrap_or(usize::MAX);
+            bytes += mark.read.saturating_add(more).min(mark.bytes_max);
+        }
+        bytes >= self.bytes_min
     }
 
     fn read_partition(
@@ -115,16 +136,31 @@ impl Fetch {
             let at = PartitionId { topic, partition };
             let bounds = node.log.bounds(at).map_err(|refused| told(at, &refused))?;
             epoch::check(asked.current_leader_epoch, bounds.leader_epoch)?;
-            if !taken.read.insert(at) || taken.full {
-                return Ok(Chunk { records: Bytes::new(), bounds });
+            let diverging_epoch = diverging(node, at, &bounds, asked)?;
+            if !taken.read.insert(at) || taken.full || diverging_epoch.epoch >= 0 {
+                // Where logs part is told without waiting.
+                taken.failed |= diverging_epoch.epoch >= 0;
+                return Ok((Chunk { records: Bytes::new(), bounds }, diverging_epoch));
             }
             let left = self.bytes_max.saturating_sub(taken.bytes);
-            let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
-            let chunk = node.log.read(at, asked.fetch_offset, most).map_err(|refused| told(at, &refused))?;
-            Ok(taken.take(chunk, left))
+            let bytes_max = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
+            let chunk = node.log.read(at, asked.fetch_offset, bytes_max.min(left));
+            let chunk = taken.take(chunk.map_err(|refused| told(at, &refused))?, left);
+            taken.marks.push(Mark {
+                at,
+                offset: asked.fetch_offset,
+                epoch: asked.current_leader_epoch,
+                read: chunk.records.len(),
+                bytes_max,
+                settled_bytes: chunk.bounds.settled_bytes,
+            });
+            Ok((chunk, diverging_epoch))
         });
         match read {
-            Ok(chunk) => self.partition_data(partition, &chunk.bounds, chunk.records),
+            Ok((chunk, diverging_epoch)) => {
+                let data = self.partition_data(partition, &chunk.bounds, chunk.records);
+                PartitionData { diverging_epoch, ..data }
+            }
             Err(code) => {
                 taken.failed = true;
                 PartitionData {
@@ -150,11 +186,46 @@ impl Fetch {
     }
 }
 
+/// Where a client's log and this one part, if the client says in which epoch it read last.
+fn diverging(
+    node: &Node,
+    at: PartitionId,
+    bounds: &Bounds,
+    asked: &FetchPartition,
+) -> Result<EpochEndOffset, ErrorCode> {
+    let last = asked.last_fetched_epoch;
+    if last < 0 {
+        return Ok(EpochEndOffset::default());
+    }
+    let reached = node.log.epoch_end(at, last).map_err(|refused| told(at, &refused))?;
+    let (epoch, end_offset) = reached.ok_or(ErrorCode::OffsetOutOfRange)?;
+    if asked.fetch_offset < bounds.log_start {
+        return Err(ErrorCode::OffsetOutOfRange);
+    }
+    if epoch < last || end_offset < asked.fetch_offset {
+        return Ok(EpochEndOffset { epoch, end_offset });
+    }
+    Ok(EpochEndOffset::default())
+}
+
+/// How far a partition was when it was read.
+struct Mark {
+    at: PartitionId,
+    offset: i64,
+    epoch: i32,
+    /// Bytes that were read.
+    read: usize,
+    /// Bytes that may be read.
+    bytes_max: usize,
+    settled_bytes: u64,
+}
+
 /// What a response has so far.
 #[derive(Default)]
 struct Taken {
     bytes: usize,
     read: BTreeSet<PartitionId>,
+    marks: Vec<Mark>,
     /// There is no room for another batch.
     full: bool,
     /// An error is told without waiting.

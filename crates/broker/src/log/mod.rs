@@ -131,6 +131,8 @@ pub(crate) struct Bounds {
     /// The offset of the next batch.
     pub(crate) end: i64,
     pub(crate) leader_epoch: i32,
+    /// How many bytes were settled since the log was opened.
+    pub(crate) settled_bytes: u64,
     /// Once this is settled, the high watermark is at `end`.
     pub(crate) position: Position,
 }

@@ -71,7 +71,7 @@ pub(super) async fn open(disk: Arc<dyn Disk>, mut chance: Rng, options: &Options
     let mut state = State::new(journal, contents, chance, end.position);
     state.record(&Entry::Opened(opened)).map_err(Refused::into_error)?;
     sync_all(&mut state).await?;
-    state.contents.all_partitions().for_each(|it| it.on_settled(it.end));
+    state.contents.all_partitions().for_each(|it| it.on_settled(it.end, 0));
     Ok(state)
 }
 

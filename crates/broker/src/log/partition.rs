@@ -37,6 +37,8 @@ pub(super) struct Partition {
     pub(super) end: i64,
     /// Below it all is settled, and may be read.
     pub(super) high_watermark: i64,
+    /// How many bytes were settled since the log was opened.
+    pub(super) settled_bytes: u64,
     /// Where the journal was after the last batch.
     pub(super) written: u64,
     pub(super) segments: Vec<Segment>,
@@ -78,6 +80,7 @@ impl Partition {
             log_start: 0,
             end: 0,
             high_watermark: 0,
+            settled_bytes: 0,
             written: 0,
             segments: Vec::new(),
             rolls: VecDeque::new(),
@@ -244,8 +247,9 @@ impl Partition {
         self.active = active;
     }
 
-    /// All below `offset` is settled.
-    pub(super) fn on_settled(&mut self, offset: i64) {
+    /// All below `offset` is settled, which is so many bytes more.
+    pub(super) fn on_settled(&mut self, offset: i64, bytes: usize) {
+        self.settled_bytes += bytes as u64;
         if offset > self.high_watermark {
             self.high_watermark = offset;
             self.tell();

@@ -135,6 +135,7 @@ fn bounds(state: &mut State, at: PartitionId) -> Result<Bounds, Refused> {
         high_watermark: partition.high_watermark,
         end: partition.end,
         leader_epoch: partition.leader_epoch,
+        settled_bytes: partition.settled_bytes,
         position: Position(partition.written),
     })
 }

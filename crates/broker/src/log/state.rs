@@ -35,8 +35,8 @@ pub(super) struct State {
     pub(super) chance: Rng,
     /// All before this position is settled.
     pub(super) settled: u64,
-    /// Batches that are not settled: where the journal was after each, and the offset that it settles.
-    unsettled: VecDeque<(u64, PartitionId, i64)>,
+    /// Batches that are not settled.
+    unsettled: VecDeque<Unsettled>,
     /// Where the journal was after the last change to the ledger.
     pub(super) ledger_position: u64,
     /// Where the last checkpoint was.
@@ -45,6 +45,15 @@ pub(super) struct State {
     pub(super) stuck: Option<Unwritten>,
     /// Why nothing is written any more.
     pub(super) closed: Option<Closed>,
+}
+
+/// A batch in the journal: where that was after it, and what it settles.
+struct Unsettled {
+    position: u64,
+    of: PartitionId,
+    /// The offset behind the batch.
+    offset: i64,
+    bytes: usize,
 }
 
 /// Why nothing is written any more.
@@ -127,7 +136,8 @@ impl State {
         self.roll_if_due(to, &header, now)?;
         let (position, bytes) = self.write_batch(to, &header, batch, now)?;
         self.contents.take_in(to, Unmoved { position, at: now, header, bytes });
-        self.unsettled.push_back((position, to, header.last_offset() + 1));
+        let (offset, bytes) = (header.last_offset() + 1, header.length);
+        self.unsettled.push_back(Unsettled { position, of: to, offset, bytes });
         Ok(Appended { base_offset: header.base_offset, position: Position(position), duplicate: false })
     }
 
@@ -255,13 +265,10 @@ impl State {
     /// All before `position` is settled: high watermarks rise.
     pub(super) fn settle(&mut self, position: u64) {
         self.settled = self.settled.max(position);
-        while let Some(&(position, at, offset)) = self.unsettled.front() {
-            if position > self.settled {
-                break;
-            }
-            self.unsettled.pop_front();
-            if let Some(partition) = self.contents.partition(at) {
-                partition.on_settled(offset);
+        while self.unsettled.front().is_some_and(|it| it.position <= self.settled) {
+            let Some(Unsettled { of, offset, bytes, .. }) = self.unsettled.pop_front() else { break };
+            if let Some(partition) = self.contents.partition(of) {
+                partition.on_settled(offset, bytes);
             }
         }
     }

@@ -4,6 +4,7 @@ mod caller;
 mod commits;
 mod configs;
 mod fetch;
+mod fetch_sessions;
 mod groups;
 mod produce;
 mod restart;
