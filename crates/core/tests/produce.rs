@@ -161,7 +161,7 @@ impl World {
         for (_, outgoing) in batches {
             let (id, stamp, partition) = (outgoing.id, outgoing.stamp(), outgoing.partition.partition);
             let bytes = outgoing.encode(&mut Compressor::new(Compression::None)).expect("it can be packed");
-            self.client.keep(id, stamp, bytes.clone());
+            assert!(self.client.keep(id, stamp, bytes.clone()), "nothing is given up meanwhile");
             copies.push((id, partition, bytes));
         }
         if copies.is_empty() {

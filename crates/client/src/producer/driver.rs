@@ -8,19 +8,23 @@ use tracing::debug;
 use vltava_core::{
     Backoff, Moment, Rng, TopicPartition,
     cluster::{Leader, NodeId, Target},
-    produce::{Answer, BatchId, Done, Identity, Outgoing, Verdict},
+    produce::{Answer, BatchId, Done, Identity, Verdict},
     session::Fate,
 };
 use vltava_wire::{
-    Compressor, ErrorCode,
+    Compression, Compressor, ErrorCode,
     messages::{
         InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse,
         produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData},
     },
-    record::RecordError,
 };
 
-use super::{Shared, delivery::Ticket, outcome};
+use super::{
+    Shared,
+    delivery::Ticket,
+    outcome,
+    packers::{self, Packed, Packers},
+};
 use crate::{
     alarm::Alarm,
     cluster::Attempt,
@@ -62,7 +66,7 @@ struct Driver {
     identity_pause: Pause,
     /// The latest that went wrong on the way to a broker, for those whose time runs out.
     trouble: Option<Error>,
-    compressor: Compressor,
+    packers: Packers,
     rng: Rng,
 }
 
@@ -84,6 +88,7 @@ struct Pause {
 }
 
 enum Event {
+    Packed(packers::Done),
     Connected(NodeId, Result<Link>),
     Identified(Result<InitProducerIdResponse>),
     Answered { node: NodeId, sent: Sent, answer: Result<ProduceResponse> },
@@ -96,9 +101,9 @@ impl Driver {
     fn new(shared: Arc<Shared>) -> Self {
         let (brokers, calls) = (BTreeMap::new(), FuturesUnordered::new());
         let rng = shared.context.rng();
-        let compressor = Compressor::new(shared.config.compression);
+        let packers = Packers::new(shared.config.compression);
         let (identifying, identity_pause) = (false, Pause::default());
-        Self { shared, brokers, calls, identifying, identity_pause, trouble: None, compressor, rng }
+        Self { shared, brokers, calls, identifying, identity_pause, trouble: None, packers, rng }
     }
 
     /// Does all there is to do; says when there will be more.
@@ -130,14 +135,16 @@ impl Driver {
     fn send(&mut self, now: Moment) -> bool {
         let (mut wanted, mut leaderless) = (Vec::new(), false);
         let ready = {
-            let (brokers, cluster) = (&self.brokers, &self.shared.cluster);
+            let (brokers, packers, cluster) = (&self.brokers, &self.packers, &self.shared.cluster);
             self.shared.lock().batches.poll(now, |partition| {
                 let Some(Leader { node, .. }) = cluster.leader(partition) else {
                     leaderless = true;
                     return None;
                 };
                 match brokers.get(&node) {
-                    Some(broker) if broker.is_open() => Some(node).filter(|_| broker.requests < REQUESTS_MAX),
+                    Some(broker) if broker.is_open() => {
+                        Some(node).filter(|_| broker.requests + packers.jobs_for(node) < REQUESTS_MAX)
+                    }
                     Some(broker) if broker.connecting || !broker.pause.is_over(now) => None,
                     _ => {
                         wanted.push(node);
@@ -151,29 +158,38 @@ impl Driver {
         }
         wanted.into_iter().for_each(|node| self.connect(node));
         let any = !ready.is_empty();
-        for (node, requests) in self.packed(ready) {
-            for request in requests {
-                self.request(now, node, request);
-            }
+        if self.shared.config.compression.compression() == Compression::None {
+            // Nothing is gained by having others do what takes no time.
+            let mut plain = Compressor::new(Compression::None);
+            let ready = ready.into_iter().map(|(node, it)| (node, Packed::new(it, &mut plain)));
+            self.request_all(now, ready);
+        } else {
+            self.packers.push(ready);
+            self.start_packing();
         }
         any
     }
 
-    /// Packs batches and shares them out to requests, none of them too large.
-    fn packed(&mut self, ready: Vec<(NodeId, Outgoing)>) -> BTreeMap<NodeId, Vec<Request>> {
+    fn start_packing(&mut self) {
+        while let Some(job) = self.packers.start() {
+            self.calls.push(Box::pin(async move { Event::Packed(job.await) }));
+        }
+    }
+
+    /// Shares batches out to requests, none of them too large, and sends these.
+    fn request_all(&mut self, now: Moment, packed: impl IntoIterator<Item = (NodeId, Packed)>) {
         let mut brokers: BTreeMap<NodeId, Vec<Request>> = BTreeMap::new();
-        for (node, outgoing) in ready {
-            let (id, partition, stamp) = (outgoing.id, outgoing.partition.clone(), outgoing.stamp());
-            // Packing takes its time, so it is not done under the lock.
-            let packed: Result<_, RecordError> = outgoing.encode(&mut self.compressor);
-            let bytes = match packed {
+        for (node, Packed { id, partition, stamp, bytes }) in packed {
+            let bytes = match bytes {
                 Ok(bytes) => bytes,
                 Err(error) => {
                     self.shared.lock().batches.on_unsendable(id, error);
                     continue;
                 }
             };
-            self.shared.lock().batches.keep(id, stamp, bytes.clone());
+            if !self.shared.lock().batches.keep(id, stamp, bytes.clone()) {
+                continue;
+            }
             let requests = brokers.entry(node).or_default();
             let room = self.shared.config.request_bytes_max.saturating_sub(bytes.len());
             if requests.last().is_none_or(|last| last.bytes > room) {
@@ -181,19 +197,21 @@ impl Driver {
             }
             requests.last_mut().expect("one was just made").push(partition, id, bytes);
         }
-        brokers
+        for (node, requests) in brokers {
+            requests.into_iter().for_each(|request| self.request(now, node, request));
+        }
     }
 
     fn request(&mut self, now: Moment, node: NodeId, request: Request) {
         let Request { sent, topics, bytes } = request;
-        self.shared.context.counters.bytes_produced.add(bytes as u64);
         let timeout = self.shared.context.connection.request_timeout;
         let broker = self.brokers.entry(node).or_default();
-        let answer = match &broker.link {
-            Some(link) => link.send(|_| in_order(topics, timeout.as_millis() as i32), timeout),
-            None => unreachable!("batches are taken only for brokers that are connected"),
+        let Some(link) = &broker.link else {
+            // It was lost while the batches were packed.
+            return self.on_cut(now, &sent, Fate::NotSent);
         };
-        match answer {
+        self.shared.context.counters.bytes_produced.add(bytes as u64);
+        match link.send(|_| in_order(topics, timeout.as_millis() as i32), timeout) {
             Ok(answer) => {
                 broker.requests += 1;
                 self.calls.push(Box::pin(async move {
@@ -236,6 +254,11 @@ impl Driver {
     fn on_event(&mut self, event: Event) {
         let now = self.shared.context.now();
         match event {
+            Event::Packed(done) => {
+                let (node, batches) = self.packers.on_done(done);
+                self.start_packing();
+                self.request_all(now, batches.into_iter().map(|it| (node, it)));
+            }
             Event::Connected(node, link) => self.on_connected(now, node, link),
             Event::Identified(identity) => self.on_identified(now, identity),
             Event::Answered { node, sent, answer } => {
@@ -294,10 +317,7 @@ impl Driver {
             }
         }
         // What the broker says nothing about may be written.
-        let mut open = self.shared.lock();
-        for id in sent.into_values() {
-            open.batches.on_cut(now, id, Fate::Unknown, &mut self.rng);
-        }
+        self.on_cut(now, &sent, Fate::Unknown);
     }
 
     fn on_verdict(
@@ -329,6 +349,10 @@ impl Driver {
         self.brokers.entry(node).or_default().link = None;
         self.shared.cluster.lost(node);
         self.trouble = Some(error);
+        self.on_cut(now, sent, fate);
+    }
+
+    fn on_cut(&mut self, now: Moment, sent: &Sent, fate: Fate) {
         let mut open = self.shared.lock();
         for id in sent.values() {
             open.batches.on_cut(now, *id, fate, &mut self.rng);

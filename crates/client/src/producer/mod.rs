@@ -5,6 +5,7 @@ mod delivery;
 mod driver;
 mod open;
 mod outcome;
+mod packers;
 mod record;
 
 use std::{

@@ -91,6 +91,8 @@ struct Partition<T> {
     name: TopicPartition,
     open: Option<Open<T>>,
     sequence: Sequence<Closed<T>>,
+    /// The batch that was handed out last is not kept yet. The next one waits for it, or could overtake it.
+    packing: bool,
 }
 
 /// A batch that takes records.
@@ -178,12 +180,20 @@ pub struct Done<T> {
 impl Outgoing {
     /// Packs the batch, unless it was packed before, and writes its number into it. This takes time, so the owner does
     /// it where nobody waits. The bytes are then given to [`Batches::keep`], for the case that they are sent again;
-    /// the error to [`Batches::on_unsendable`].
+    /// the error to [`Batches::on_unsendable`]. Until then no other batch of the partition is handed out.
     pub fn encode(self, compressor: &mut Compressor) -> Result<Bytes, RecordError> {
         match self.body {
             Body::Open(builder) => builder.finish_with(self.stamp, compressor),
             Body::Packed(bytes, stamp) if stamp == self.stamp => Ok(bytes),
             Body::Packed(bytes, _) => Ok(restamp(&bytes, self.stamp)),
+        }
+    }
+
+    /// How long it is, before its records are packed or after, whichever it is.
+    pub fn bytes(&self) -> usize {
+        match &self.body {
+            Body::Open(builder) => builder.bytes(),
+            Body::Packed(bytes, _) => bytes.len(),
         }
     }
 
@@ -218,7 +228,12 @@ impl<T> Batches<T> {
         }
         let lane = Lane(self.lanes.len() as u32);
         self.numbers.insert(partition.clone(), lane);
-        self.lanes.push(Partition { name: partition.clone(), open: None, sequence: Sequence::default() });
+        self.lanes.push(Partition {
+            name: partition.clone(),
+            open: None,
+            sequence: Sequence::default(),
+            packing: false,
+        });
         lane
     }
 
@@ -281,13 +296,14 @@ impl<T> Batches<T> {
         for lane in busy {
             self.advance(now, lane);
             let partition = &mut self.lanes[lane.0 as usize];
-            if !partition.sequence.is_ready(now) {
+            if partition.packing || !partition.sequence.is_ready(now) {
                 continue;
             }
             let Some(node) = leader(&partition.name) else { continue };
             match partition.sequence.poll(now, self.identity) {
                 Todo::Send { key, numbered, payload } => {
                     let id = BatchId { lane, key };
+                    partition.packing = true;
                     all.push((node, payload.outgoing(id, &partition.name, numbered)));
                 }
                 Todo::Identify => self.identify(lane),
@@ -297,15 +313,24 @@ impl<T> Batches<T> {
         all
     }
 
-    /// Keeps the bytes of a batch that is about to be sent.
-    pub fn keep(&mut self, id: BatchId, stamp: Stamp, bytes: Bytes) {
-        if let Some(batch) = self.sequence(id).payload(id.key) {
+    /// Keeps the bytes of a batch that is about to be sent. Says whether it is: it may have been given up while it
+    /// was packed.
+    #[must_use]
+    pub fn keep(&mut self, id: BatchId, stamp: Stamp, bytes: Bytes) -> bool {
+        let partition = &mut self.lanes[id.lane.0 as usize];
+        partition.packing = false;
+        let batch = partition.sequence.on_packed(id.key);
+        let is_wanted = batch.is_some();
+        if let Some(batch) = batch {
             batch.body = Some(Body::Packed(bytes, stamp));
         }
+        self.collect(id.lane);
+        is_wanted
     }
 
     /// A batch could not be packed, so it was not sent.
     pub fn on_unsendable(&mut self, id: BatchId, error: RecordError) {
+        self.lanes[id.lane.0 as usize].packing = false;
         self.sequence(id).on_unsendable(id.key, error);
         self.collect(id.lane);
     }
@@ -411,11 +436,11 @@ impl<T> Batches<T> {
 
     /// Closes the open batch of a partition once it is time, and gives up what is overdue.
     fn advance(&mut self, now: Moment, lane: Lane) {
-        let Partition { open, sequence, .. } = &self.lanes[lane.0 as usize];
+        let Partition { open, sequence, packing, .. } = &self.lanes[lane.0 as usize];
         if let Some(open) = open {
             let overdue = open.since + self.config.delivery_timeout <= now;
             let due = open.due <= now || self.pressed;
-            if overdue || (due && sequence.has_room()) {
+            if overdue || (due && sequence.has_room() && !packing) {
                 self.close(lane);
             }
         }
@@ -537,7 +562,7 @@ mod tests {
             for (_, it) in outgoing {
                 let (id, stamp, partition) = (it.id, it.stamp(), it.partition.partition);
                 let bytes = it.encode(&mut Compressor::new(Compression::None)).expect("it can be packed");
-                self.batches.keep(id, stamp, bytes.clone());
+                assert!(self.batches.keep(id, stamp, bytes.clone()), "nothing is given up meanwhile");
                 sent.push((id, partition, bytes));
             }
             sent
@@ -618,6 +643,55 @@ mod tests {
         assert_eq!(sent.iter().map(|it| it.1).collect::<Vec<_>>(), [0, 1]);
         sent.iter().for_each(|it| producer.answered(it.0, ErrorCode::None));
         assert_eq!(producer.sends(NOW).len(), 2);
+    }
+
+    #[test]
+    fn while_a_batch_is_packed_the_next_one_of_its_partition_waits_and_fills() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.push(0, 10).expect("there is memory");
+        let (first, ..) = producer.sends(NOW)[0];
+        producer.answered(first, ErrorCode::None);
+        assert_eq!(producer.push(0, 10), Ok((2, 0)));
+        let (_, packed) = producer.batches.poll(NOW, |_| Some(NODE)).pop().expect("it may go out");
+        assert_eq!([producer.push(0, 10), producer.push(1, 10)], [Ok((3, 0)), Ok((4, 0))]);
+        assert_eq!(producer.sends(NOW).iter().map(|it| it.1).collect::<Vec<_>>(), [1]);
+        assert_eq!(producer.push(0, 10), Ok((3, 1)));
+
+        let (id, stamp) = (packed.id, packed.stamp());
+        let bytes = packed.encode(&mut Compressor::new(Compression::Gzip)).expect("it can be packed");
+        assert!(producer.batches.keep(id, stamp, bytes));
+        assert_eq!(producer.sends(NOW).iter().map(|it| it.1).collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn a_batch_that_cannot_be_packed_does_not_hold_up_the_next_one() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.push(0, 10).expect("there is memory");
+        let (_, packed) = producer.batches.poll(NOW, |_| Some(NODE)).pop().expect("it may go out");
+        producer.push(0, 10).expect("there is memory");
+        let error = BatchBuilder::new().finish(Stamp::NONE, Compression::None).expect_err("it is empty");
+        producer.batches.on_unsendable(packed.id, error);
+        assert!(producer.done().is_some_and(|it| it.1.is_err()));
+        assert_eq!(producer.sends(NOW).len(), 1);
+    }
+
+    #[test]
+    fn a_batch_that_is_given_up_while_it_is_packed_is_not_sent_and_its_memory_comes_back() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.push(0, 300).expect("there is memory");
+        let (_, packed) = producer.batches.poll(NOW, |_| Some(NODE)).pop().expect("it may go out");
+        assert!(producer.batches.used_bytes() > 300, "what is packed still takes memory");
+        let late = NOW + Config::default().delivery_timeout;
+        assert!(producer.batches.poll(late, |_| Some(NODE)).is_empty());
+        assert!(producer.done().is_some_and(|it| it.1.is_err()));
+        assert_eq!(producer.batches.used_bytes(), 0);
+
+        let (id, stamp) = (packed.id, packed.stamp());
+        let bytes = packed.encode(&mut Compressor::new(Compression::Gzip)).expect("it can be packed");
+        assert!(!producer.batches.keep(id, stamp, bytes));
+        assert!(producer.batches.is_empty());
+        producer.push(0, 10).expect("there is memory");
+        assert_eq!(producer.sends(NOW).len(), 1, "the partition goes on");
     }
 
     #[test]

@@ -185,9 +185,14 @@ impl<P> Sequence<P> {
         Todo::Send { key: batch.key, numbered, payload }
     }
 
-    /// A batch that is being sent, unless it was given up meanwhile.
-    pub(super) fn payload(&mut self, key: u64) -> Option<&mut P> {
-        let index = self.index(key)?;
+    /// A batch is ready to be sent, unless it was given up meanwhile: then it is not sent.
+    pub(super) fn on_packed(&mut self, key: u64) -> Option<&mut P> {
+        let index = self.sent(key)?;
+        if self.batches[index].payload.is_none() {
+            self.batches[index].state = State::Ready(Moment::default());
+            self.settle();
+            return None;
+        }
         self.batches[index].payload.as_mut()
     }
 
