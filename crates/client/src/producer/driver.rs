@@ -88,7 +88,7 @@ struct Pause {
 }
 
 enum Event {
-    Packed(packers::Done),
+    Packed(Box<packers::Done>),
     Connected(NodeId, Result<Link>),
     Identified(Result<InitProducerIdResponse>),
     Answered { node: NodeId, sent: Sent, answer: Result<ProduceResponse> },
@@ -172,7 +172,7 @@ impl Driver {
 
     fn start_packing(&mut self) {
         while let Some(job) = self.packers.start() {
-            self.calls.push(Box::pin(async move { Event::Packed(job.await) }));
+            self.calls.push(Box::pin(async move { Event::Packed(Box::new(job.await)) }));
         }
     }
 
@@ -255,7 +255,7 @@ impl Driver {
         let now = self.shared.context.now();
         match event {
             Event::Packed(done) => {
-                let (node, batches) = self.packers.on_done(done);
+                let (node, batches) = self.packers.on_done(*done);
                 self.start_packing();
                 self.request_all(now, batches.into_iter().map(|it| (node, it)));
             }

@@ -12,11 +12,12 @@ use std::{
 
 use bytes::Bytes;
 use vltava_wire::{
-    Compressor, ErrorCode,
-    record::{BatchBuilder, RecordError, RecordSlices, Stamp, restamp},
+    ErrorCode,
+    record::{BatchBuilder, RecordError, RecordSlices, Stamp},
 };
 
 use super::{
+    outgoing::{Body, Outgoing},
     sequence::{Outcome, Sequence, Todo},
     stamp::{Identity, Numbered},
     verdict::{Answer, Verdict},
@@ -147,23 +148,6 @@ pub enum Rejected {
     Fatal(ErrorCode),
 }
 
-/// A batch to send.
-#[derive(Debug)]
-pub struct Outgoing {
-    /// To be given back with what came of it.
-    pub id: BatchId,
-    /// Where it belongs.
-    pub partition: TopicPartition,
-    stamp: Stamp,
-    body: Body,
-}
-
-#[derive(Debug)]
-enum Body {
-    Open(BatchBuilder),
-    Packed(Bytes, Stamp),
-}
-
 /// A batch that is done.
 #[derive(Debug)]
 pub struct Done<T> {
@@ -175,32 +159,6 @@ pub struct Done<T> {
     pub count: u32,
     /// What became of it.
     pub outcome: Outcome,
-}
-
-impl Outgoing {
-    /// Packs the batch, unless it was packed before, and writes its number into it. This takes time, so the owner does
-    /// it where nobody waits. The bytes are then given to [`Batches::keep`], for the case that they are sent again;
-    /// the error to [`Batches::on_unsendable`]. Until then no other batch of the partition is handed out.
-    pub fn encode(self, compressor: &mut Compressor) -> Result<Bytes, RecordError> {
-        match self.body {
-            Body::Open(builder) => builder.finish_with(self.stamp, compressor),
-            Body::Packed(bytes, stamp) if stamp == self.stamp => Ok(bytes),
-            Body::Packed(bytes, _) => Ok(restamp(&bytes, self.stamp)),
-        }
-    }
-
-    /// How long it is, before its records are packed or after, whichever it is.
-    pub fn bytes(&self) -> usize {
-        match &self.body {
-            Body::Open(builder) => builder.bytes(),
-            Body::Packed(bytes, _) => bytes.len(),
-        }
-    }
-
-    /// Under which number it goes out.
-    pub fn stamp(&self) -> Stamp {
-        self.stamp
-    }
 }
 
 impl<T> Batches<T> {
@@ -436,11 +394,11 @@ impl<T> Batches<T> {
 
     /// Closes the open batch of a partition once it is time, and gives up what is overdue.
     fn advance(&mut self, now: Moment, lane: Lane) {
-        let Partition { open, sequence, packing, .. } = &self.lanes[lane.0 as usize];
+        let Partition { open, sequence, packing, .. } = &mut self.lanes[lane.0 as usize];
         if let Some(open) = open {
             let overdue = open.since + self.config.delivery_timeout <= now;
             let due = open.due <= now || self.pressed;
-            if overdue || (due && sequence.has_room() && !packing) {
+            if overdue || (due && sequence.has_room() && !*packing) {
                 self.close(lane);
             }
         }
@@ -517,7 +475,7 @@ impl std::error::Error for Rejected {
 
 #[cfg(test)]
 mod tests {
-    use vltava_wire::{Compression, record::Batch};
+    use vltava_wire::{Compression, Compressor, record::Batch};
 
     use super::*;
     use crate::produce::{Failure, Reason};

@@ -5,13 +5,15 @@
 //! the producer around it: open batches, memory, deadlines. Sockets and waiting are not here.
 
 mod batches;
+mod outgoing;
 mod partitioner;
 mod sequence;
 mod stamp;
 mod verdict;
 mod window;
 
-pub use batches::{BatchId, Batches, Config, Done, Lane, Outgoing, Pushed, Rejected};
+pub use batches::{BatchId, Batches, Config, Done, Lane, Pushed, Rejected};
+pub use outgoing::Outgoing;
 pub use partitioner::{Sticky, keyed, murmur2};
 pub use sequence::{Failure, IN_FLIGHT_MAX, Outcome, Reason, Written};
 pub use stamp::{Identity, Number, Numbered, Unsound};

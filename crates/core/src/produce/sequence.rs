@@ -163,7 +163,8 @@ impl<P> Sequence<P> {
     }
 
     /// Whether a further batch could be sent at once: while not, it is better left open.
-    pub(super) fn has_room(&self) -> bool {
+    pub(super) fn has_room(&mut self) -> bool {
+        self.renew();
         self.batches.len() < self.window() && self.renewal.is_none()
     }
 
