@@ -42,8 +42,8 @@ mod task;
 mod tests;
 
 pub use admin::{
-    Admin, CommittedOffset, GroupDescription, GroupListing, GroupMember, NewTopic, PartitionDescription,
-    TopicDescription,
+    Admin, CommittedOffset, ConfigChange, GroupDescription, GroupListing, GroupMember, NewTopic,
+    PartitionDescription, TopicConfig, TopicDescription,
 };
 pub use client::{Client, ClientBuilder};
 pub use clock::SystemClock;

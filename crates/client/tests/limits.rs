@@ -6,7 +6,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use vltava_client::{
-    Address, BoxFuture, Client, Dial, ErrorCode, ErrorKind, NewTopic, Offset, Phase, Producer,
+    Address, BoxFuture, Client, ConfigChange, Dial, ErrorCode, ErrorKind, NewTopic, Offset, Phase, Producer,
     ProducerRecord, Stream, TopicPartition, Unresolved, config,
 };
 use world::{World, read_all};
@@ -154,6 +154,65 @@ async fn topics_are_created_described_and_deleted() {
     assert!(admin.topics().await.expect("topics can be listed").is_empty());
     let again = admin.delete_topic("orders").await.expect_err("it is gone");
     assert_eq!(again.code(), Some(ErrorCode::UnknownTopicOrPartition));
+}
+
+fn set(name: &str, value: &str) -> (String, ConfigChange) {
+    (name.to_owned(), ConfigChange::Set(value.to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn configs_of_a_topic_are_told_and_changed() {
+    let world = World::new(&[]).await;
+    let admin = world.client().await.admin();
+    let mut new = NewTopic::new("orders").partitions(1);
+    new.configs.insert("retention.ms".to_owned(), "1000".to_owned());
+    admin.create_topic(new).await.expect("it is created");
+    let changes = [
+        set("segment.bytes", "4096"),
+        ("retention.ms".to_owned(), ConfigChange::Reset),
+        ("cleanup.policy".to_owned(), ConfigChange::Append("compact".to_owned())),
+    ];
+    admin.alter_topic_configs("orders", changes).await.expect("they can be changed");
+    let configs = admin.topic_configs("orders").await.expect("they can be told");
+    let told = |name: &str| (configs[name].value.as_deref(), configs[name].is_set);
+    assert_eq!(told("segment.bytes"), (Some("4096"), true));
+    assert_eq!(told("retention.ms"), (Some("604800000"), false));
+    assert_eq!(told("cleanup.policy"), (Some("delete,compact"), true));
+    let drop = [("cleanup.policy".to_owned(), ConfigChange::Subtract("delete".to_owned()))];
+    admin.alter_topic_configs("orders", drop).await.expect("it can be changed");
+    let configs = admin.topic_configs("orders").await.expect("they can be told");
+    assert_eq!(configs["cleanup.policy"].value.as_deref(), Some("compact"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_that_is_refused_says_why_and_which() {
+    let world = World::new(&[("orders", 1)]).await;
+    let admin = world.client().await.admin();
+    let error = admin.alter_topic_configs("orders", [set("retention.msec", "1")]).await.expect_err("no such");
+    assert_eq!(error.code(), Some(ErrorCode::InvalidConfig));
+    let whole = format!("{error} {:?}", std::error::Error::source(&error).map(ToString::to_string));
+    assert!(whole.contains("retention.ms"), "{whole}");
+    let error = admin.topic_configs("nowhere").await.expect_err("it is not there");
+    assert_eq!(error.code(), Some(ErrorCode::UnknownTopicOrPartition));
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_are_deleted_from_the_beginning() {
+    let world = World::new(&[("orders", 1)]).await;
+    let client = world.client().await;
+    let producer = client.producer();
+    for n in 0..5 {
+        let delivery = producer.send(ProducerRecord::to("orders").value(format!("{n}"))).await;
+        delivery.expect("there is room").await.expect("it is delivered");
+    }
+    let admin = world.client().await.admin();
+    let orders = TopicPartition::new("orders", 0);
+    assert_eq!(admin.delete_records(&orders, Some(3)).await.expect("they can be deleted"), 3);
+    let places = [(orders.clone(), Offset::Earliest)];
+    assert_eq!(admin.offsets(places).await.expect("the beginning is told")[&orders], 3);
+    assert_eq!(admin.delete_records(&orders, None).await.expect("they can be deleted"), 5);
+    let error = admin.delete_records(&orders, Some(6)).await.expect_err("there are no more");
+    assert_eq!(error.code(), Some(ErrorCode::OffsetOutOfRange));
 }
 
 /// Fails as it is told to.

@@ -1,9 +1,11 @@
-//! Administration: topics, groups, offsets. Calls are retried until the call timeout where that may help.
+//! Administration: topics and their configs, groups, offsets. Calls are retried until the call timeout where that may help.
 
+mod configs;
 mod groups;
 mod offsets;
 mod topics;
 
+pub use configs::{ConfigChange, TopicConfig};
 pub use groups::{GroupDescription, GroupListing, GroupMember};
 pub use offsets::CommittedOffset;
 pub use topics::{NewTopic, PartitionDescription, TopicDescription};

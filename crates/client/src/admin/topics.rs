@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// So long the controller may take to have a change known; less than a request is waited for.
-const CHANGE_MS: i32 = 20_000;
+pub(super) const CHANGE_MS: i32 = 20_000;
 
 /// A topic to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,7 +171,7 @@ fn deletion(name: &str, version: i16) -> DeleteTopicsRequest {
 }
 
 /// The error to try again for. The controller knows every topic: that one is unknown to it is an answer.
-fn retriable(code: Option<i16>) -> ErrorCode {
+pub(super) fn retriable(code: Option<i16>) -> ErrorCode {
     match code.map_or(ErrorCode::None, ErrorCode::from) {
         ErrorCode::UnknownTopicOrPartition => ErrorCode::None,
         code if code.is_retriable() => code,
@@ -180,7 +180,7 @@ fn retriable(code: Option<i16>) -> ErrorCode {
 }
 
 /// The error of an answer, with what the broker says about it.
-fn refusal(code: i16, message: Option<String>) -> Option<Error> {
+pub(super) fn refusal(code: i16, message: Option<String>) -> Option<Error> {
     let code = ErrorCode::from(code);
     let error = (code != ErrorCode::None).then(|| Error::refused(code))?;
     Some(match message.filter(|message| !message.is_empty()) {
