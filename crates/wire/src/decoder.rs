@@ -1,10 +1,71 @@
 //! Where a message is read from: a frame that a peer sent, of which nothing is believed.
 //!
-//! What decoding allocates is charged to a budget, element by element, so a lying count costs nothing.
+//! What decoding allocates is charged to an allowance, element by element as they come, so a lying count costs
+//! nothing. The allowance is a fixed number of bytes, or is drawn from a [`Budget`](crate::Budget) as it is needed.
 
 use bytes::Bytes;
 
-use crate::version::Version;
+use crate::{
+    budget::{OverLimit, Permit},
+    decode_error::{DecodeError, DecodeErrorKind},
+    version::Version,
+};
+
+/// Drawn from a budget at once, so that most values cost a subtraction only.
+const DRAW_BYTES: usize = 4 << 10;
+
+/// What [`OverLimit`] calls an allowance that is a fixed number.
+const MESSAGE_BYTES: &str = "memory for a message";
+
+/// What decoding a message may allocate, besides byte strings: those refer to the frame.
+#[derive(Debug)]
+pub struct Allowance {
+    /// Granted and not yet charged.
+    left: usize,
+    granted: usize,
+    /// Where more comes from.
+    permit: Option<Permit>,
+}
+
+impl From<usize> for Allowance {
+    /// So many bytes and no more.
+    fn from(bytes: usize) -> Self {
+        Self { left: bytes, granted: bytes, permit: None }
+    }
+}
+
+impl From<Permit> for Allowance {
+    /// What the permit holds, and more of its budget as far as there is.
+    fn from(permit: Permit) -> Self {
+        Self { left: permit.bytes(), granted: permit.bytes(), permit: Some(permit) }
+    }
+}
+
+impl Allowance {
+    #[cold]
+    fn draw(&mut self, bytes: usize) -> Result<(), OverLimit> {
+        let charged = self.granted - self.left;
+        let over =
+            OverLimit { limit: MESSAGE_BYTES, max: self.granted, asked: charged.saturating_add(bytes) };
+        let permit = self.permit.as_mut().ok_or(over)?;
+        let missing = bytes - self.left;
+        let much = missing.max(DRAW_BYTES);
+        let drawn = match permit.grow(much) {
+            Ok(()) => much,
+            Err(_) => permit.grow(missing).map(|()| missing)?,
+        };
+        self.granted += drawn;
+        self.left = self.left + drawn - bytes;
+        Ok(())
+    }
+
+    /// The permit, of which no more is held than was charged.
+    fn settle(self) -> Option<Permit> {
+        let mut permit = self.permit?;
+        permit.shrink_to(self.granted - self.left);
+        Some(permit)
+    }
+}
 
 /// Reads a frame from its start to its end.
 #[derive(Debug)]
@@ -13,15 +74,21 @@ pub struct Decoder {
     at: usize,
     end: usize,
     version: Version,
-    budget: usize,
+    allowance: Allowance,
 }
 
 impl Decoder {
-    /// A reader of `frame` that may allocate `budget` bytes for what it decodes. Byte strings do not count: they
-    /// refer to the frame.
-    pub fn new(frame: Bytes, version: Version, budget: usize) -> Self {
+    /// A reader of `frame` that may allocate so much for what it decodes: a number of bytes, or a permit and its
+    /// budget.
+    pub fn new(frame: Bytes, version: Version, allowance: impl Into<Allowance>) -> Self {
         let end = frame.len();
-        Self { frame, at: 0, end, version, budget }
+        Self { frame, at: 0, end, version, allowance: allowance.into() }
+    }
+
+    /// Ends reading. If the allowance was a permit, it comes back with no more than was charged, to be held for as
+    /// long as what was decoded.
+    pub fn into_permit(self) -> Option<Permit> {
+        self.allowance.settle()
     }
 
     /// The version the frame is read in.
@@ -83,12 +150,25 @@ impl Decoder {
     }
 
     /// Takes note of an allocation.
+    #[inline]
     pub fn charge(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        match self.budget.checked_sub(bytes) {
-            Some(left) => self.budget = left,
-            None => return Err(self.error(DecodeErrorKind::OverBudget)),
+        match self.allowance.left.checked_sub(bytes) {
+            Some(left) => self.allowance.left = left,
+            None => {
+                self.allowance.draw(bytes).map_err(|over| self.error(DecodeErrorKind::OverBudget(over)))?
+            }
         }
         Ok(())
+    }
+
+    /// Takes back a charge for what was let go again.
+    pub fn refund(&mut self, bytes: usize) {
+        self.allowance.left += bytes;
+    }
+
+    /// Asserts that a count or a length is within a named limit.
+    pub fn limit(&self, limit: &'static str, max: usize, asked: usize) -> Result<(), DecodeError> {
+        OverLimit::check(limit, max, asked).map_err(|over| self.error(DecodeErrorKind::OverLimit(over)))
     }
 
     /// Reads a part of known length, all of it.
@@ -115,7 +195,7 @@ impl Decoder {
 
     /// An error at this place.
     pub fn error(&self, kind: DecodeErrorKind) -> DecodeError {
-        DecodeError { kind, offset: self.at, field: "" }
+        DecodeError::new(kind, self.at)
     }
 
     fn need(&self, length: usize) -> Result<(), DecodeError> {
@@ -126,79 +206,17 @@ impl Decoder {
     }
 }
 
-/// Why bytes from a peer could not be read as a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DecodeError {
-    /// What is wrong.
-    pub kind: DecodeErrorKind,
-    /// Where in the frame.
-    pub offset: usize,
-    /// In which field, if that is known.
-    pub field: &'static str,
-}
-
-impl DecodeError {
-    /// Names the innermost field that was being read.
-    #[must_use]
-    pub fn in_field(mut self, field: &'static str) -> Self {
-        if self.field.is_empty() {
-            self.field = field;
-        }
-        self
-    }
-}
-
-/// What is wrong with bytes from a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DecodeErrorKind {
-    /// The frame ends before the value does.
-    Truncated,
-    /// The frame goes on after the message.
-    TrailingBytes,
-    /// A length below -1.
-    NegativeLength(i64),
-    /// Null where the version has no null.
-    UnexpectedNull,
-    /// Text that is not UTF-8.
-    NotUtf8,
-    /// A variable-length integer that does not end or does not fit.
-    VarintTooLong,
-    /// The message would take more memory than the reader allows it.
-    OverBudget,
-}
-
-impl std::fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.kind {
-            DecodeErrorKind::Truncated => write!(f, "the frame ends too early")?,
-            DecodeErrorKind::TrailingBytes => write!(f, "the frame goes on after the message")?,
-            DecodeErrorKind::NegativeLength(length) => write!(f, "length {length} is negative")?,
-            DecodeErrorKind::UnexpectedNull => write!(f, "null where a value is required")?,
-            DecodeErrorKind::NotUtf8 => write!(f, "text is not UTF-8")?,
-            DecodeErrorKind::VarintTooLong => write!(f, "a variable-length integer does not end")?,
-            DecodeErrorKind::OverBudget => write!(f, "the message needs more memory than it may take")?,
-        }
-        write!(f, ", at byte {}", self.offset)?;
-        match self.field {
-            "" => Ok(()),
-            field => write!(f, " in {field}"),
-        }
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::primitive::Wire;
+    use crate::{budget::Budget, primitive::Wire};
 
     fn decoder(frame: &'static [u8], flexible: bool, budget: usize) -> Decoder {
         Decoder::new(Bytes::from_static(frame), Version { number: 0, flexible }, budget)
     }
 
     fn refused<T: Wire + std::fmt::Debug>(frame: &'static [u8], flexible: bool) -> DecodeErrorKind {
-        T::decode(&mut decoder(frame, flexible, 1_000)).expect_err("the bytes are bad").kind
+        T::decode(&mut decoder(frame, flexible, 1_000)).expect_err("the bytes are bad").kind()
     }
 
     #[test]
@@ -208,7 +226,7 @@ mod tests {
         assert_eq!(refused::<String>(&[0xff, 0xff], false), DecodeErrorKind::UnexpectedNull);
         assert_eq!(refused::<String>(&[0x00], true), DecodeErrorKind::UnexpectedNull);
         assert_eq!(refused::<Bytes>(&[0x7f, 0xff, 0xff, 0xff], false), DecodeErrorKind::Truncated);
-        assert_eq!(refused::<Vec<i64>>(&[0x7f, 0xff, 0xff, 0xff, 1], false), DecodeErrorKind::Truncated);
+        assert_eq!(refused::<Vec<i64>>(&[0, 0x1f, 0xff, 0xff, 1], false), DecodeErrorKind::Truncated);
         assert_eq!(refused::<String>(&[2, 0xff], true), DecodeErrorKind::NotUtf8);
     }
 
@@ -216,9 +234,9 @@ mod tests {
     fn a_varint_ends_within_32_bits() {
         assert_eq!(decoder(&[0xff, 0xff, 0xff, 0xff, 0x0f], true, 0).varint(), Ok(u32::MAX));
         let too_long = decoder(&[0xff, 0xff, 0xff, 0xff, 0x10], true, 0).varint().expect_err("33 bits");
-        assert_eq!(too_long.kind, DecodeErrorKind::VarintTooLong);
+        assert_eq!(too_long.kind(), DecodeErrorKind::VarintTooLong);
         let cut = decoder(&[0xff], true, 0).varint().expect_err("it goes on");
-        assert_eq!(cut.kind, DecodeErrorKind::Truncated);
+        assert_eq!(cut.kind(), DecodeErrorKind::Truncated);
     }
 
     #[test]
@@ -226,20 +244,42 @@ mod tests {
         let mut input = decoder(&[4, b'a', b'b', b'c'], true, 3);
         assert_eq!(String::decode(&mut input).as_deref(), Ok("abc"));
         let over = String::decode(&mut decoder(&[4, b'a', b'b', b'c'], true, 2)).expect_err("it costs 3");
-        assert_eq!(over.kind, DecodeErrorKind::OverBudget);
+        let limit = OverLimit { limit: MESSAGE_BYTES, max: 2, asked: 3 };
+        assert_eq!(over.kind(), DecodeErrorKind::OverBudget(limit));
         let mut input = decoder(&[4, b'a', b'b', b'c'], true, 0);
         assert_eq!(Bytes::decode(&mut input).as_deref(), Ok(&b"abc"[..]));
         let over = Vec::<i8>::decode(&mut decoder(&[4, 1, 2, 3], true, 2)).expect_err("it costs 3");
-        assert_eq!(over.kind, DecodeErrorKind::OverBudget);
+        assert_eq!(over.kind(), DecodeErrorKind::OverBudget(limit));
+    }
+
+    #[test]
+    fn a_permit_is_drawn_on_and_comes_back_with_what_was_charged() {
+        let budget = Budget::new("the test's bytes", DRAW_BYTES + 10);
+        let permit = budget.take(1).expect("there is one");
+        let mut input = Decoder::new(Bytes::new(), Version { number: 0, flexible: true }, permit);
+        input.charge(1).expect("it is held");
+        assert_eq!(budget.used(), 1);
+        input.charge(1).expect("it is drawn");
+        assert_eq!(budget.used(), 1 + DRAW_BYTES);
+        input.charge(DRAW_BYTES + 8).expect("the last that is there");
+        assert_eq!(budget.used(), DRAW_BYTES + 10);
+        let over = input.charge(1).expect_err("there is no more").kind();
+        let limit = OverLimit { limit: "the test's bytes", max: DRAW_BYTES + 10, asked: DRAW_BYTES + 11 };
+        assert_eq!(over, DecodeErrorKind::OverBudget(limit));
+        input.refund(DRAW_BYTES);
+        let permit = input.into_permit().expect("it was handed in");
+        assert_eq!((permit.bytes(), budget.used()), (10, 10));
+        drop(permit);
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]
     fn a_part_is_read_to_its_end_and_no_further() {
         let mut input = decoder(&[1, 2, 3], true, 0);
         let less = input.within(2, |part| part.array::<1>()).expect_err("a byte is left");
-        assert_eq!(less.kind, DecodeErrorKind::TrailingBytes);
+        assert_eq!(less.kind(), DecodeErrorKind::TrailingBytes);
         let mut input = decoder(&[1, 2, 3], true, 0);
         let more = input.within(2, |part| part.array::<3>()).expect_err("the part has two bytes");
-        assert_eq!(more.kind, DecodeErrorKind::Truncated);
+        assert_eq!(more.kind(), DecodeErrorKind::Truncated);
     }
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::{
     api::{Api, Request},
-    decoder::{DecodeError, Decoder},
+    decode_error::DecodeError,
+    decoder::{Allowance, Decoder},
     encoder::{EncodeError, Encoder},
     primitive::{Wire, put_text},
     schema,
@@ -92,14 +93,15 @@ pub fn correlation_id(frame: &Bytes) -> Option<i32> {
     frame.get(..4).map(|bytes| i32::from_be_bytes(bytes.try_into().expect("the slice has four bytes")))
 }
 
-/// Reads a response to a request of type `R`, all of it, allocating `budget` bytes at most.
+/// Reads a response to a request of type `R`, all of it, allocating so much at most: a number of bytes, or a permit
+/// and its budget, which is given back.
 pub fn response_body<R: Request>(
     frame: Bytes,
     version: i16,
-    budget: usize,
+    allowance: impl Into<Allowance>,
 ) -> Result<R::Response, DecodeError> {
     let version = R::API.version(version);
-    let mut input = Decoder::new(frame, version, budget);
+    let mut input = Decoder::new(frame, version, allowance);
     i32::decode(&mut input)?;
     if response_header_is_flexible(R::API, version) {
         schema::tags(&mut input, |_, _| Ok(false))?;
@@ -177,6 +179,6 @@ mod tests {
         let frame = body_of(response(Api::Heartbeat, 0, 9, &HeartbeatResponse::default()).expect("it fits"));
         let longer = Bytes::from([&frame[..], &[0]].concat());
         let refused = response_body::<HeartbeatRequest>(longer, 0, 1_000).expect_err("a byte is left");
-        assert_eq!(refused.kind, crate::decoder::DecodeErrorKind::TrailingBytes);
+        assert_eq!(refused.kind(), crate::DecodeErrorKind::TrailingBytes);
     }
 }

@@ -44,7 +44,9 @@
 //! ```
 
 pub mod api;
+mod budget;
 mod compress;
+mod decode_error;
 mod decoder;
 #[cfg(any(test, feature = "sample"))]
 #[doc(hidden)]
@@ -52,6 +54,7 @@ pub mod describe;
 mod encoder;
 mod error_code;
 pub mod frame;
+pub mod limits;
 pub mod messages;
 mod primitive;
 pub mod record;
@@ -63,10 +66,12 @@ pub mod schema;
 mod version;
 
 pub use api::{Api, Request};
+pub use budget::{Budget, OverLimit, Permit};
 pub use compress::{
     BadCodec, BadLevel, Codec, Compression, CompressionError, Compressor, Decompressor, UnknownCompression,
 };
-pub use decoder::{DecodeError, DecodeErrorKind, Decoder};
+pub use decode_error::{DecodeError, DecodeErrorKind};
+pub use decoder::{Allowance, Decoder};
 pub use encoder::{EncodeError, EncodeErrorKind, Encoder};
 pub use error_code::{Class, ErrorCode};
 pub use primitive::{Uuid, Wire};

@@ -3,10 +3,15 @@
 use bytes::Bytes;
 
 use crate::{
-    decoder::{DecodeError, DecodeErrorKind, Decoder},
+    decode_error::{DecodeError, DecodeErrorKind},
+    decoder::Decoder,
     encoder::{EncodeError, EncodeErrorKind, Encoder},
+    limits::{ARRAY_ELEMENTS_MAX, STRING_BYTES_MAX},
     version::Version,
 };
+
+/// Room that an array starts with, if it declares as many elements.
+const FIRST_ELEMENTS: usize = 4;
 
 /// A value with one wire layout per protocol version.
 pub trait Wire: Sized {
@@ -96,7 +101,9 @@ impl Wire for Option<String> {
     }
 
     fn decode(input: &mut Decoder) -> Result<Self, DecodeError> {
-        length(input, Prefix::Short)?.map(|length| input.text(length)).transpose()
+        let Some(length) = length(input, Prefix::Short)? else { return Ok(None) };
+        input.limit("bytes of text", STRING_BYTES_MAX, length)?;
+        input.text(length).map(Some)
     }
 }
 
@@ -144,10 +151,13 @@ impl<T: Wire> Wire for Option<Vec<T>> {
 
     fn decode(input: &mut Decoder) -> Result<Self, DecodeError> {
         let Some(count) = length(input, Prefix::Int)? else { return Ok(None) };
+        input.limit("elements of an array", ARRAY_ELEMENTS_MAX, count)?;
         let mut items = Vec::new();
-        for _ in 0..count {
-            input.charge(size_of::<T>())?;
-            items.push(T::decode(input)?);
+        for index in 0..count {
+            if items.len() == items.capacity() {
+                grow(&mut items, count, input)?;
+            }
+            items.push(T::decode(input).map_err(|error| error.in_element(index))?);
         }
         Ok(Some(items))
     }
@@ -162,6 +172,17 @@ impl<T: Wire> Wire for Vec<T> {
     fn decode(input: &mut Decoder) -> Result<Self, DecodeError> {
         present(input)
     }
+}
+
+/// Makes room for more elements, twice as many as have come and no more than were declared, and pays for it. Old and
+/// new place exist side by side while the elements move.
+fn grow<T>(items: &mut Vec<T>, declared: usize, input: &mut Decoder) -> Result<(), DecodeError> {
+    let room = (items.len() * 2).max(FIRST_ELEMENTS).min(declared);
+    let before = items.capacity() * size_of::<T>();
+    input.charge(room * size_of::<T>())?;
+    items.reserve_exact(room - items.len());
+    input.refund(before);
+    Ok(())
 }
 
 /// Reads a value that must not be null.
@@ -187,10 +208,13 @@ fn put_length(
 ) -> Result<(), EncodeError> {
     let too_long = |_| EncodeError { field: "", version: version.number, kind: EncodeErrorKind::TooLong };
     let length = length.map(i32::try_from).transpose().map_err(too_long)?.unwrap_or(-1);
-    match (version.flexible, prefix) {
+    // Text keeps to two bytes of length in flexible versions too, or Kafka would refuse it.
+    let short =
+        matches!(prefix, Prefix::Short).then(|| i16::try_from(length)).transpose().map_err(too_long)?;
+    match (version.flexible, short) {
         (true, _) => out.put_varint((length as u32).wrapping_add(1)),
-        (false, Prefix::Short) => out.put(&i16::try_from(length).map_err(too_long)?.to_be_bytes()),
-        (false, Prefix::Int) => out.put(&length.to_be_bytes()),
+        (false, Some(short)) => out.put(&short.to_be_bytes()),
+        (false, None) => out.put(&length.to_be_bytes()),
     }
     Ok(())
 }
@@ -222,9 +246,38 @@ mod tests {
     #[test]
     fn text_longer_than_its_length_prefix_is_an_error() {
         let text = "t".repeat(i16::MAX as usize + 1);
-        let version = |flexible| Version { number: 0, flexible };
-        let refused = text.encode(&mut Encoder::default(), version(false)).expect_err("32 KiB");
-        assert_eq!(refused.kind, EncodeErrorKind::TooLong);
-        assert_eq!(text.encode(&mut Encoder::default(), version(true)), Ok(()));
+        for flexible in [false, true] {
+            let version = Version { number: 0, flexible };
+            let refused = text.encode(&mut Encoder::default(), version).expect_err("32 KiB");
+            assert_eq!(refused.kind, EncodeErrorKind::TooLong);
+            assert_eq!(text[1..].to_owned().encode(&mut Encoder::default(), version), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_an_array_takes_while_it_grows_is_paid_for() {
+        let decoded = |count: u8, budget: usize| {
+            let frame: Vec<u8> = std::iter::once(count + 1).chain(0..count).collect();
+            Vec::<i8>::decode(&mut Decoder::new(frame.into(), Version { number: 0, flexible: true }, budget))
+        };
+        // As many as declared; then 4 and 8 and 9, each beside the one before.
+        for (count, peak) in [(3, 3), (9, 8 + 9), (8, 4 + 8)] {
+            assert_eq!(decoded(count, peak).map(|items| items.capacity()), Ok(usize::from(count)));
+            let over = decoded(count, peak - 1).expect_err("a byte is missing");
+            assert!(matches!(over.kind(), DecodeErrorKind::OverBudget(_)), "{over}");
+        }
+    }
+
+    #[test]
+    fn counts_and_lengths_beyond_their_limits_are_refused_at_once() {
+        let refused = |frame: Vec<u8>, read: fn(&mut Decoder) -> DecodeError| {
+            read(&mut Decoder::new(frame.into(), Version { number: 0, flexible: true }, 1 << 20)).to_string()
+        };
+        let text = [&[0x81, 0x80, 0x02][..], &[b'x'; 0x8000]].concat();
+        let text = refused(text, |input| String::decode(input).expect_err("32 KiB"));
+        assert_eq!(text, "bytes of text would be 32768, the limit is 32767, at byte 3");
+        let array =
+            refused(vec![0x82, 0x80, 0x80, 0x01], |input| Vec::<i8>::decode(input).expect_err("2^21"));
+        assert_eq!(array, "elements of an array would be 2097153, the limit is 2097152, at byte 4");
     }
 }

@@ -8,8 +8,10 @@
 use std::ops::RangeBounds;
 
 use crate::{
-    decoder::{DecodeError, DecodeErrorKind, Decoder},
+    decode_error::{DecodeError, DecodeErrorKind},
+    decoder::Decoder,
     encoder::{EncodeError, EncodeErrorKind, Encoder},
+    limits::{TAG_BYTES_MAX, TAGS_MAX},
     primitive::Wire,
     version::Version,
 };
@@ -267,15 +269,27 @@ pub fn tags(
     input: &mut Decoder,
     mut read: impl FnMut(u32, &mut Decoder) -> Result<bool, DecodeError>,
 ) -> Result<(), DecodeError> {
-    for _ in 0..input.varint()? {
-        let tag = input.varint()?;
-        let length = input.varint()? as usize;
-        input.within(length, |input| {
+    let count = section(input.varint())? as usize;
+    section(input.limit("tagged fields of a struct", TAGS_MAX, count))?;
+    for _ in 0..count {
+        let tag = section(input.varint())?;
+        let length = section(input.varint())? as usize;
+        section(input.limit("bytes of a tagged field", TAG_BYTES_MAX, length))?;
+        let value = |input: &mut Decoder| {
             if !read(tag, input)? {
                 input.take(input.remaining())?;
             }
             Ok(())
+        };
+        input.within(length, value).or_else(|error| match error.nesting() {
+            0 => section(Err(error)),
+            _ => Err(error),
         })?;
     }
     Ok(())
+}
+
+/// Says that it was in a tagged section, by the name that Kafka gives it.
+fn section<T>(read: Result<T, DecodeError>) -> Result<T, DecodeError> {
+    read.map_err(|error| error.in_field("_tagged_fields"))
 }

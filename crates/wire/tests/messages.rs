@@ -4,7 +4,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use vltava_wire::{
     Api, DecodeErrorKind, Decoder, EncodeErrorKind, Encoder, Version, Wire,
-    messages::{FindCoordinatorRequest, HeartbeatRequest, MetadataRequest},
+    limits::NESTING_MAX,
+    messages::{
+        FindCoordinatorRequest, HeartbeatRequest, MetadataRequest, ProduceRequest,
+        produce::{PartitionProduceData, TopicProduceData},
+    },
     sample::{Dice, Sample, Visitor, each_message, same},
 };
 
@@ -22,8 +26,8 @@ fn encoded<T: Wire>(message: &T, version: Version) -> Bytes {
 
 fn decoded<T: Wire>(bytes: Bytes, version: Version) -> Result<T, DecodeErrorKind> {
     let mut input = Decoder::new(bytes, version, BUDGET);
-    let message = T::decode(&mut input).map_err(|error| error.kind)?;
-    input.finish().map_err(|error| error.kind)?;
+    let message = T::decode(&mut input).map_err(|error| error.kind())?;
+    input.finish().map_err(|error| error.kind())?;
     Ok(message)
 }
 
@@ -109,10 +113,88 @@ proptest! {
     }
 }
 
+/// Cuts every message off in up to 500 places.
+struct CutOff {
+    seed: u64,
+    deepest: usize,
+}
+
+impl Visitor for CutOff {
+    fn visit<T: Wire + Sample + PartialEq + std::fmt::Debug>(&mut self, api: Api, name: &'static str) {
+        for number in api.versions() {
+            let version = api.version(number);
+            let bytes = encoded(&T::sample(&mut Dice::new(self.seed), version), version);
+            for end in (0..bytes.len()).step_by(1 + bytes.len() / 500) {
+                let mut input = Decoder::new(bytes.slice(..end), version, BUDGET);
+                let Err(error) = T::decode(&mut input) else { continue };
+                assert_ne!(error.path(), "", "{name} {number} cut at {end}, seed {}", self.seed);
+                assert!(error.offset() <= end, "{name} {number}: {error}");
+                self.deepest = self.deepest.max(error.nesting());
+            }
+        }
+    }
+}
+
+#[test]
+fn messages_are_no_deeper_than_the_limit_and_every_error_has_a_path() {
+    let mut visitor = CutOff { seed: 0, deepest: 0 };
+    for seed in 0..6 {
+        visitor.seed = seed;
+        each_message(&mut visitor);
+    }
+    assert_eq!(visitor.deepest, NESTING_MAX);
+}
+
+#[test]
+fn an_error_names_the_whole_path_the_byte_and_the_limit() {
+    let partition = PartitionProduceData { index: 7, records: Some(Bytes::from_static(b"batch")) };
+    let topic = |name: &str| TopicProduceData {
+        name: name.into(),
+        partition_data: vec![partition.clone(), partition.clone()],
+        ..Default::default()
+    };
+    let request = ProduceRequest { topic_data: vec![topic("a"), topic("b")], ..Default::default() };
+    let version = Api::Produce.version(3);
+    let bytes = encoded(&request, version);
+    let cut = bytes.slice(..bytes.len() - 1);
+    let error =
+        ProduceRequest::decode(&mut Decoder::new(cut.clone(), version, BUDGET)).expect_err("it is cut off");
+    let at = bytes.len() - b"batch".len();
+    let expected =
+        format!("the frame ends too early, at byte {at} in topic_data[1].partition_data[1].records");
+    assert_eq!(error.to_string(), expected);
+    let poor = ProduceRequest::decode(&mut Decoder::new(bytes, version, 0)).expect_err("topics cost memory");
+    let expected = format!(
+        "memory for a message would be {}, the limit is 0, at byte 12 in topic_data",
+        2 * size_of::<TopicProduceData>()
+    );
+    assert_eq!(poor.to_string(), expected);
+}
+
+#[test]
+fn a_tagged_section_has_limits() {
+    let version = Api::Heartbeat.version(4);
+    let decoded = |section: &[u8]| {
+        let mut bytes = encoded(&HeartbeatRequest::default(), version).to_vec();
+        bytes.pop();
+        bytes.extend(section);
+        HeartbeatRequest::decode(&mut Decoder::new(bytes.into(), version, BUDGET))
+    };
+    let many = |count: u8| [&[count][..], &[99, 0].repeat(count.into())].concat();
+    assert_eq!(decoded(&many(64)), Ok(HeartbeatRequest::default()));
+    let refused = decoded(&many(65)).expect_err("one too many").to_string();
+    let expected = "tagged fields of a struct would be 65, the limit is 64, at byte 8 in _tagged_fields";
+    assert_eq!(refused, expected);
+    let large = |bytes: usize, length: [u8; 3]| [&[1, 99][..], &length, &vec![0; bytes]].concat();
+    assert_eq!(decoded(&large(1 << 20, [0x80, 0x80, 0x40])), Ok(HeartbeatRequest::default()));
+    let refused = decoded(&large((1 << 20) + 1, [0x81, 0x80, 0x40])).expect_err("a byte too many");
+    assert!(matches!(refused.kind(), DecodeErrorKind::OverLimit(_)), "{refused}");
+}
+
 #[test]
 fn a_lying_count_costs_nothing() {
-    // 2^31 - 1 topics, of which none comes.
-    let frame = Bytes::from_static(&[0x7f, 0xff, 0xff, 0xff]);
+    // 2^20 topics, of which none comes.
+    let frame = Bytes::from_static(&[0x00, 0x10, 0x00, 0x00]);
     let refused = decoded::<MetadataRequest>(frame, Api::Metadata.version(1));
     assert_eq!(refused, Err(DecodeErrorKind::Truncated));
 }
