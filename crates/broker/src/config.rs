@@ -10,6 +10,9 @@ use crate::{
     entropy, server,
 };
 
+/// Memory for requests, unless said: enough for a request of the longest kind, 100 MiB, and for most of another.
+const REQUEST_MEMORY_BYTES: usize = 512 << 20;
+
 /// When a write counts as done, and so what a loss of power may take back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sync {
@@ -36,6 +39,7 @@ pub struct Builder {
     pub(crate) disk: Option<Arc<dyn Disk>>,
     pub(crate) seed: Option<u64>,
     pub(crate) auto_create_topics: bool,
+    pub(crate) request_memory: usize,
 }
 
 impl Builder {
@@ -50,6 +54,7 @@ impl Builder {
             disk: None,
             seed: None,
             auto_create_topics: true,
+            request_memory: REQUEST_MEMORY_BYTES,
         }
     }
 
@@ -109,6 +114,15 @@ impl Builder {
     #[must_use]
     pub fn auto_create_topics(mut self, create: bool) -> Self {
         self.auto_create_topics = create;
+        self
+    }
+
+    /// How much memory the requests of all connections together may take while they are read and worked on, in
+    /// bytes; 512 MiB unless said, of which little is ever used at once. Half is for connections, 64 KiB each, so by
+    /// default there may be 4096; three eighths are for frames, and a longer request is refused.
+    #[must_use]
+    pub fn request_memory(mut self, bytes: usize) -> Self {
+        self.request_memory = bytes;
         self
     }
 

@@ -1,7 +1,8 @@
 //! One connection: frames in, replies out, in the order of the requests.
 //!
 //! Requests take effect as they arrive; a reply leaves when what it promises is settled, and the connection reads
-//! on meanwhile. Of what a peer says about lengths nothing is believed before the bytes are there.
+//! on meanwhile. A frame is read only when there is room for it, see `memory`; until then the connection does not
+//! read, and the peer has to wait.
 
 use std::{collections::VecDeque, convert::Infallible, fmt, io, pin::pin, sync::Arc, time::Duration};
 
@@ -10,11 +11,13 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot, watch},
 };
-use vltava_wire::{Api, Encoder};
+use vltava_core::session::{NotAdmitted, Standing, admit};
+use vltava_wire::{Api, Encoder, OverLimit};
 
 use crate::{
     call::Peer,
     dispatch::{self, Refusal, Reply},
+    memory::Share,
     node::Node,
 };
 
@@ -28,8 +31,12 @@ const LARGE_BYTES: usize = 64 << 10;
 /// Room for what may come on a connection that waits for a request.
 const READ_BYTES: usize = 4 << 10;
 
-/// Room for a request that has started, at least: more is made only as it arrives.
+/// Room for requests that fit: many small ones are read at once. A longer one gets room of its own.
 const FRAME_READ_BYTES: usize = 16 << 10;
+
+/// A frame that holds memory which all connections share must have arrived by then: clients wait no longer than
+/// this for an answer, unless told otherwise.
+const FRAME_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The length, and what every request header starts with: key, version and correlation id.
 const START_BYTES: usize = 12;
@@ -66,7 +73,9 @@ enum End {
     Io(io::Error),
     Cut { missing: usize },
     TooShort(i32),
-    TooLong { api: Api, length: usize },
+    NotAdmitted(NotAdmitted),
+    NoRoom(OverLimit),
+    TooSlow { api: Api, length: usize },
     NoApi(i16),
     Refused(Refusal),
 }
@@ -77,7 +86,11 @@ impl fmt::Display for End {
             Self::Io(error) => write!(f, "{error}"),
             Self::Cut { missing } => write!(f, "the peer left {missing} bytes before the end of a request"),
             Self::TooShort(length) => write!(f, "a request cannot be {length} bytes long"),
-            Self::TooLong { api, length } => write!(f, "{length} bytes are too many for a {api:?} request"),
+            Self::NotAdmitted(reason) => write!(f, "{reason}"),
+            Self::NoRoom(over) => write!(f, "no room for it: {over}"),
+            Self::TooSlow { api, length } => {
+                write!(f, "a {api:?} request of {length} bytes took longer than {FRAME_TIME_MAX:?} to arrive")
+            }
             Self::NoApi(key) => write!(f, "API {key} is not served, or this is not the Kafka protocol"),
             Self::Refused(refusal) => write!(f, "{refusal}"),
         }
@@ -92,6 +105,7 @@ impl From<io::Error> for End {
 
 /// Reads and writes until there is nothing more to read, and then writes what is still owed.
 async fn converse(stream: impl AsyncRead + AsyncWrite, node: &Arc<Node>, peer: &Peer) -> Result<(), End> {
+    let share = node.memory.share().map_err(End::NoRoom)?;
     let (reader, writer) = tokio::io::split(stream);
     let (queue, replies) = mpsc::channel(IN_FLIGHT_MAX);
     let (reading, read_to_the_end) = oneshot::channel();
@@ -99,7 +113,7 @@ async fn converse(stream: impl AsyncRead + AsyncWrite, node: &Arc<Node>, peer: &
     let end = tokio::select! {
         biased;
         end = &mut writing => return end,
-        end = read(reader, queue, node, peer) => end,
+        end = read(reader, queue, node, peer, &share) => end,
     };
     drop(reading);
     // The requests before the end took effect. Why there are no more is what there is to report in any case.
@@ -116,18 +130,28 @@ async fn read(
     queue: mpsc::Sender<Reply>,
     node: &Arc<Node>,
     peer: &Peer,
+    share: &Share,
 ) -> Result<(), End> {
     let mut frames = Frames { reader, buffer: BytesMut::new() };
     while let Some((api, length)) = frames.start().await? {
         if api == Api::Produce {
             node.log.room().await;
         }
-        let frame = frames.frame(length).await?;
+        let (frame, room) = match share.frame(length) {
+            Some(room) => (frames.frame(length).await?, room),
+            None => {
+                let room = node.memory.frame(length).await.map_err(End::NoRoom)?;
+                (in_time(node, api, length, frames.frame(length)).await?, room)
+            }
+        };
         // The place in the queue comes first: a request takes effect only when its reply may be kept.
         let Ok(place) = queue.reserve().await else { return Ok(()) };
         // The log has copied what it was sent; of other requests something may be kept until they are answered.
         let is_large_request = api != Api::Produce && frame.len() >= LARGE_BYTES;
-        let Some(reply) = dispatch::dispatch(node, peer, frame).map_err(End::Refused)? else { continue };
+        let reply = dispatch(node, peer, share, frame).await?;
+        // Whoever keeps bytes of a request has copied them.
+        drop(room);
+        let Some(reply) = reply else { continue };
         let is_large_reply = matches!(&reply, Reply::Now(frame) if frame.len() >= LARGE_BYTES);
         place.send(reply);
         if (is_large_request || is_large_reply) && queue.reserve_many(IN_FLIGHT_MAX).await.is_err() {
@@ -135,6 +159,31 @@ async fn read(
         }
     }
     Ok(())
+}
+
+/// Waits for a frame, and no longer than it may take.
+async fn in_time(
+    node: &Node,
+    api: Api,
+    length: usize,
+    frame: impl Future<Output = Result<Bytes, End>>,
+) -> Result<Bytes, End> {
+    tokio::select! {
+        biased;
+        frame = frame => frame,
+        () = node.clock.sleep_until(node.clock.now() + FRAME_TIME_MAX) => Err(End::TooSlow { api, length }),
+    }
+}
+
+/// Has a request take effect: in the connection's own memory, or if that is too little, in that of all.
+async fn dispatch(node: &Arc<Node>, peer: &Peer, share: &Share, frame: Bytes) -> Result<Option<Reply>, End> {
+    let dispatched = match dispatch::dispatch(node, peer, frame.clone(), share.request()) {
+        Err(refusal) if refusal.is_over_budget() => {
+            dispatch::dispatch(node, peer, frame, node.memory.request().await)
+        }
+        dispatched => dispatched,
+    };
+    dispatched.map_err(End::Refused)
 }
 
 /// Writes replies in their order. After the last request nobody is known to be there, so that the first reply which
@@ -198,7 +247,13 @@ impl<R: AsyncRead + Unpin> Frames<R> {
 
     /// The frame that has started, without its length.
     async fn frame(&mut self, length: usize) -> Result<Bytes, End> {
-        self.fill(LENGTH_BYTES + length, FRAME_READ_BYTES).await?;
+        let whole = LENGTH_BYTES + length;
+        if whole > FRAME_READ_BYTES.max(self.buffer.capacity()) {
+            let mut own = BytesMut::with_capacity(whole);
+            own.extend_from_slice(&self.buffer);
+            self.buffer = own;
+        }
+        self.fill(whole, FRAME_READ_BYTES).await?;
         let frame = self.buffer.split_to(LENGTH_BYTES + length).freeze();
         if self.buffer.is_empty() {
             // What is left of the room for a large frame would keep all of it.
@@ -207,12 +262,12 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         Ok(frame.slice(LENGTH_BYTES..))
     }
 
-    /// Reads until `wanted` bytes are there, in pieces of `least` or of what has already arrived. False if the peer
-    /// is done instead, between two frames.
-    async fn fill(&mut self, wanted: usize, least: usize) -> Result<bool, End> {
+    /// Reads until `wanted` bytes are there, with room for `room` bytes or as many as wanted. False if the peer is
+    /// done instead, between two frames.
+    async fn fill(&mut self, wanted: usize, room: usize) -> Result<bool, End> {
         while self.buffer.len() < wanted {
             let missing = wanted - self.buffer.len();
-            self.buffer.reserve(missing.clamp(READ_BYTES, self.buffer.len().max(least)));
+            self.buffer.reserve(missing.max(room.saturating_sub(self.buffer.len())));
             if self.reader.read_buf(&mut self.buffer).await? == 0 {
                 return if self.buffer.is_empty() { Ok(false) } else { Err(End::Cut { missing }) };
             }
@@ -231,9 +286,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             return Err(End::TooShort(length));
         }
         let api = dispatch::served(key).ok_or(End::NoApi(key))?;
-        if bytes > api.request_bytes_max() {
-            return Err(End::TooLong { api, length: bytes });
-        }
+        // Nobody needs to log in: there is no login yet.
+        admit(Standing::Known, api, bytes).map_err(End::NotAdmitted)?;
         Ok((api, bytes))
     }
 }

@@ -4,23 +4,15 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use vltava_core::session::greeting;
-use vltava_wire::{Api, DecodeError, Decoder, EncodeError, Encoder, Request, Wire, frame};
+use vltava_wire::{
+    Api, DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, Permit, Request, Wire, frame,
+};
 
 use crate::{
     api,
     call::{Answer, Call, Later, Peer},
     node::Node,
 };
-
-/// What decoding a request may allocate whatever its size, in bytes.
-const DECODE_BYTES: usize = 64 << 10;
-
-/// What decoding may allocate beyond that for each byte of the frame: the smallest elements of the protocol are
-/// about this much larger in memory than on the wire.
-const DECODE_FACTOR: usize = 32;
-
-/// No request is decoded into more memory than this.
-const DECODE_BYTES_MAX: usize = 64 << 20;
 
 /// A response on its way.
 pub(crate) enum Reply {
@@ -39,6 +31,14 @@ pub(crate) enum Refusal {
     Header(DecodeError),
     Encode(Api, EncodeError),
     Asked(Api, &'static str),
+}
+
+impl Refusal {
+    /// Whether the request needs more memory than it had to be decoded in. Then it had no effect.
+    pub(crate) fn is_over_budget(&self) -> bool {
+        let (Self::Decode(_, error) | Self::Header(error)) = self else { return false };
+        matches!(error.kind(), DecodeErrorKind::OverBudget(_))
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -98,10 +98,15 @@ pub(crate) fn served(key: i16) -> Option<Api> {
     Api::from_key(key).filter(|api| SERVED.contains(api))
 }
 
-/// Has the request in `frame` take effect, and says how it is answered. `None` needs no response.
-pub(crate) fn dispatch(node: &Arc<Node>, peer: &Peer, frame: Bytes) -> Result<Option<Reply>, Refusal> {
-    let budget = DECODE_BYTES.saturating_add(frame.len().saturating_mul(DECODE_FACTOR)).min(DECODE_BYTES_MAX);
-    let mut input = Decoder::new(frame, vltava_wire::Version { number: 0, flexible: false }, budget);
+/// Has the request in `frame` take effect, and says how it is answered. `None` needs no response. The permit pays
+/// for what it is decoded into, until it is answered.
+pub(crate) fn dispatch(
+    node: &Arc<Node>,
+    peer: &Peer,
+    frame: Bytes,
+    memory: Permit,
+) -> Result<Option<Reply>, Refusal> {
+    let mut input = Decoder::new(frame, vltava_wire::Version { number: 0, flexible: false }, memory);
     let header = frame::request_header(&mut input).map_err(Refusal::Header)?;
     let api = served(header.api_key).ok_or(Refusal::UnknownApi(header.api_key))?;
     let version = header.api_version;
@@ -125,11 +130,20 @@ fn serve<R: Request>(
     let (api, version) = (R::API, call.version);
     // What follows a request is let go, as Kafka does: librdkafka asks for all topics with three bytes too many.
     let request = R::decode(&mut input).map_err(|error| Refusal::Decode(api, error))?;
+    // What members of groups leave with the coordinator is counted against a limit of its own.
+    let memory = input.into_permit().filter(|_| !matches!(api, Api::JoinGroup | Api::SyncGroup));
     let encoded = move |response: R::Response| encoded(api, version, correlation_id, &response);
+    let later = |response: Later<R::Response>| -> Later<_> {
+        Box::pin(async move {
+            let response = response.await;
+            drop(memory);
+            encoded(response)
+        })
+    };
     match answer(call, request) {
         Answer::Now(response) => encoded(response).map(|frame| Some(Reply::Now(frame))),
-        Answer::Later(response) => Ok(Some(Reply::Later(Box::pin(async move { encoded(response.await) })))),
-        Answer::Parked(response) => Ok(Some(Reply::Parked(Box::pin(async move { encoded(response.await) })))),
+        Answer::Later(response) => Ok(Some(Reply::Later(later(response)))),
+        Answer::Parked(response) => Ok(Some(Reply::Parked(later(response)))),
         Answer::Silence => Ok(None),
         Answer::Close(reason) => Err(Refusal::Asked(api, reason)),
     }

@@ -18,6 +18,7 @@ use crate::{
     fetch_sessions::FetchSessions,
     ledger::topics::Topic,
     log::{self, Log, Position},
+    memory::Memory,
     topic_rules::{self, configs::Given},
 };
 
@@ -33,6 +34,7 @@ pub(crate) struct Node {
     pub(crate) log: Log,
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) memory: Memory,
     /// Whether a topic that a client asks for is created by the way.
     pub(crate) auto_create_topics: bool,
     /// From when on a refused connection is warned about again, in microseconds.
@@ -47,10 +49,17 @@ pub(crate) struct NewTopic<'a> {
 }
 
 impl Node {
-    pub(crate) fn new(clock: Arc<dyn Clock>, log: Log, mut rng: Rng, auto_create_topics: bool) -> Self {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        log: Log,
+        mut rng: Rng,
+        memory: Memory,
+        auto_create_topics: bool,
+    ) -> Self {
         let fetch_sessions = FetchSessions::new(Rng::new(rng.bits()));
         let coordinator = Arc::new(Coordinator::new(clock.clone(), rng));
-        Self { clock, log, coordinator, fetch_sessions, auto_create_topics, warn_from: AtomicU64::new(0) }
+        let warn_from = AtomicU64::new(0);
+        Self { clock, log, coordinator, fetch_sessions, memory, auto_create_topics, warn_from }
     }
 
     /// The topic that a request means: by its id from some version on, by its name before.

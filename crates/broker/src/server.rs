@@ -24,6 +24,7 @@ use crate::{
     call::{Advertised, Peer},
     connection,
     log::{Keeper, Log, Options},
+    memory::{Memory, RequestMemory},
     node::{NewTopic, Node},
 };
 
@@ -95,6 +96,11 @@ impl Broker {
     /// The cluster id, as Metadata tells it.
     pub fn cluster_id(&self) -> &str {
         &self.cluster_id
+    }
+
+    /// How much memory the requests of all connections take.
+    pub fn request_memory(&self) -> RequestMemory {
+        self.node.memory.usage()
     }
 
     /// Stops cleanly: takes no more requests, closes every connection, writes a checkpoint.
@@ -170,7 +176,8 @@ pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     let options = Options { sync: builder.sync, ..Options::default() };
     let disk = builder.resolved_disk()?;
     let (log, keeper) = Log::open(disk, clock.clone(), Rng::new(rng.bits()), options).await?;
-    let node = Arc::new(Node::new(clock, log, rng, builder.auto_create_topics));
+    let memory = Memory::new(builder.request_memory);
+    let node = Arc::new(Node::new(clock, log, rng, memory, builder.auto_create_topics));
     let mut listeners = Vec::new();
     for address in &builder.listen {
         listeners.extend(listen(address).await?);

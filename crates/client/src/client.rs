@@ -36,7 +36,7 @@ impl Client {
 
     /// What has been counted so far.
     pub fn metrics(&self) -> Metrics {
-        self.context.counters.read()
+        self.context.counters.read(self.context.memory.usage())
     }
 
     /// A seed for whoever stands on this client: with the client's own seed, the same each time it is played.

@@ -4,7 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use vltava_core::{Clock, Moment, Rng};
 
-use crate::{config, decompressors::Decompressors, metrics::Counters, net::Dial};
+use crate::{
+    config,
+    decompressors::Decompressors,
+    metrics::Counters,
+    net::{Dial, Memory},
+};
 
 /// What all parts of a client share.
 pub(crate) struct Context {
@@ -13,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) connection: config::Connection,
     pub(crate) counters: Arc<Counters>,
     pub(crate) decompressors: Decompressors,
+    /// For answers.
+    pub(crate) memory: Arc<Memory>,
     rng: Mutex<Rng>,
 }
 
@@ -23,8 +30,10 @@ impl Context {
         connection: config::Connection,
         seed: u64,
     ) -> Arc<Self> {
-        let (counters, decompressors) = (Arc::default(), Decompressors::default());
-        Arc::new(Self { clock, dial, connection, counters, decompressors, rng: Mutex::new(Rng::new(seed)) })
+        let (counters, rng) = (Arc::default(), Mutex::new(Rng::new(seed)));
+        let decompressors = Decompressors::default();
+        let memory = Arc::new(Memory::new(connection.answer_memory_bytes));
+        Arc::new(Self { clock, dial, connection, counters, decompressors, memory, rng })
     }
 
     pub(crate) fn now(&self) -> Moment {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::net::Usage;
+
 /// What a client has counted since it was built.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,6 +22,10 @@ pub struct Metrics {
     pub errors: u64,
     /// Connections opened.
     pub connections: u64,
+    /// Bytes held for answers that nobody has taken yet.
+    pub answer_bytes: u64,
+    /// The most that were ever held at once.
+    pub answer_bytes_peak: u64,
 }
 
 /// A number that only grows.
@@ -49,7 +55,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn read(&self) -> Metrics {
+    pub(crate) fn read(&self, answers: Usage) -> Metrics {
         Metrics {
             records_produced: self.records_produced.read(),
             bytes_produced: self.bytes_produced.read(),
@@ -58,6 +64,8 @@ impl Counters {
             requests: self.requests.read(),
             errors: self.errors.read(),
             connections: self.connections.read(),
+            answer_bytes: answers.used as u64,
+            answer_bytes_peak: answers.peak as u64,
         }
     }
 }

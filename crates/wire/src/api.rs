@@ -16,10 +16,12 @@ pub trait Request: Wire + Send + 'static {
 /// The longest request that carries records, as Kafka's `socket.request.max.bytes`.
 const RECORDS: usize = 100 << 20;
 
-/// The longest request that brings something of every member or partition: assignments, offsets with metadata.
+/// The longest request that may name every topic or partition that a client has to do with, or bring something for
+/// each: 250,000 partitions to fetch from, or as many offsets with little metadata, or 30,000 topics with the longest
+/// names.
 const LISTS: usize = 8 << 20;
 
-/// The longest request that names topics, partitions, groups.
+/// The longest request that lists what somebody picked: groups, transactions, quotas, partitions of some topics.
 const NAMES: usize = 1 << 20;
 
 /// The longest request that names one thing or nothing; such may come from a peer that nobody knows yet.
@@ -107,11 +109,11 @@ macro_rules! apis {
 
 apis! {
     0 Produce: ProduceRequest => ProduceResponse, 3..=13, flexible 9, RECORDS;
-    1 Fetch: FetchRequest => FetchResponse, 4..=18, flexible 12, NAMES;
-    2 ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 1..=11, flexible 6, NAMES;
-    3 Metadata: MetadataRequest => MetadataResponse, 0..=13, flexible 9, NAMES;
+    1 Fetch: FetchRequest => FetchResponse, 4..=18, flexible 12, LISTS;
+    2 ListOffsets: ListOffsetsRequest => ListOffsetsResponse, 1..=11, flexible 6, LISTS;
+    3 Metadata: MetadataRequest => MetadataResponse, 0..=13, flexible 9, LISTS;
     8 OffsetCommit: OffsetCommitRequest => OffsetCommitResponse, 2..=10, flexible 8, LISTS;
-    9 OffsetFetch: OffsetFetchRequest => OffsetFetchResponse, 1..=10, flexible 6, NAMES;
+    9 OffsetFetch: OffsetFetchRequest => OffsetFetchResponse, 1..=10, flexible 6, LISTS;
     10 FindCoordinator: FindCoordinatorRequest => FindCoordinatorResponse, 0..=6, flexible 3, NAMES;
     11 JoinGroup: JoinGroupRequest => JoinGroupResponse, 0..=9, flexible 6, LISTS;
     12 Heartbeat: HeartbeatRequest => HeartbeatResponse, 0..=4, flexible 4, SMALL;
@@ -121,26 +123,26 @@ apis! {
     16 ListGroups: ListGroupsRequest => ListGroupsResponse, 0..=5, flexible 3, NAMES;
     17 SaslHandshake: SaslHandshakeRequest => SaslHandshakeResponse, 0..=1, flexible NEVER, SMALL;
     18 ApiVersions: ApiVersionsRequest => ApiVersionsResponse, 0..=4, flexible 3, SMALL;
-    19 CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 2..=7, flexible 5, NAMES;
-    20 DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse, 1..=6, flexible 4, NAMES;
-    21 DeleteRecords: DeleteRecordsRequest => DeleteRecordsResponse, 0..=2, flexible 2, NAMES;
+    19 CreateTopics: CreateTopicsRequest => CreateTopicsResponse, 2..=7, flexible 5, LISTS;
+    20 DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse, 1..=6, flexible 4, LISTS;
+    21 DeleteRecords: DeleteRecordsRequest => DeleteRecordsResponse, 0..=2, flexible 2, LISTS;
     22 InitProducerId: InitProducerIdRequest => InitProducerIdResponse, 0..=6, flexible 2, SMALL;
-    23 OffsetForLeaderEpoch: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse, 2..=4, flexible 4, NAMES;
+    23 OffsetForLeaderEpoch: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse, 2..=4, flexible 4, LISTS;
     24 AddPartitionsToTxn: AddPartitionsToTxnRequest => AddPartitionsToTxnResponse, 0..=5, flexible 3, NAMES;
     25 AddOffsetsToTxn: AddOffsetsToTxnRequest => AddOffsetsToTxnResponse, 0..=4, flexible 3, SMALL;
     26 EndTxn: EndTxnRequest => EndTxnResponse, 0..=5, flexible 3, SMALL;
     28 TxnOffsetCommit: TxnOffsetCommitRequest => TxnOffsetCommitResponse, 0..=5, flexible 3, LISTS;
     29 DescribeAcls: DescribeAclsRequest => DescribeAclsResponse, 1..=3, flexible 2, NAMES;
-    30 CreateAcls: CreateAclsRequest => CreateAclsResponse, 1..=3, flexible 2, NAMES;
+    30 CreateAcls: CreateAclsRequest => CreateAclsResponse, 1..=3, flexible 2, LISTS;
     31 DeleteAcls: DeleteAclsRequest => DeleteAclsResponse, 1..=3, flexible 2, NAMES;
-    32 DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse, 1..=4, flexible 4, NAMES;
-    33 AlterConfigs: AlterConfigsRequest => AlterConfigsResponse, 0..=2, flexible 2, NAMES;
+    32 DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse, 1..=4, flexible 4, LISTS;
+    33 AlterConfigs: AlterConfigsRequest => AlterConfigsResponse, 0..=2, flexible 2, LISTS;
     35 DescribeLogDirs: DescribeLogDirsRequest => DescribeLogDirsResponse, 1..=5, flexible 2, NAMES;
     36 SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse, 0..=2, flexible 2, TOKENS;
     37 CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse, 0..=3, flexible 2, NAMES;
     42 DeleteGroups: DeleteGroupsRequest => DeleteGroupsResponse, 0..=2, flexible 2, NAMES;
-    43 ElectLeaders: ElectLeadersRequest => ElectLeadersResponse, 0..=2, flexible 2, NAMES;
-    44 IncrementalAlterConfigs: IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse, 0..=1, flexible 1, NAMES;
+    43 ElectLeaders: ElectLeadersRequest => ElectLeadersResponse, 0..=2, flexible 2, LISTS;
+    44 IncrementalAlterConfigs: IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse, 0..=1, flexible 1, LISTS;
     45 AlterPartitionReassignments: AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse, 0..=1, flexible 0, LISTS;
     46 ListPartitionReassignments: ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse, 0..=0, flexible 0, NAMES;
     47 OffsetDelete: OffsetDeleteRequest => OffsetDeleteResponse, 0..=0, flexible NEVER, NAMES;
@@ -154,13 +156,49 @@ apis! {
     61 DescribeProducers: DescribeProducersRequest => DescribeProducersResponse, 0..=0, flexible 0, NAMES;
     65 DescribeTransactions: DescribeTransactionsRequest => DescribeTransactionsResponse, 0..=0, flexible 0, NAMES;
     66 ListTransactions: ListTransactionsRequest => ListTransactionsResponse, 0..=2, flexible 0, NAMES;
-    68 ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse, 0..=1, flexible 0, NAMES;
+    68 ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse, 0..=1, flexible 0, LISTS;
     69 ConsumerGroupDescribe: ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse, 0..=1, flexible 0, NAMES;
     74 ListConfigResources: ListConfigResourcesRequest => ListConfigResourcesResponse, 0..=1, flexible 0, SMALL;
-    75 DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse, 0..=0, flexible 0, NAMES;
+    75 DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse, 0..=0, flexible 0, LISTS;
 }
 
+/// The longest answer that carries records: a fetch asks for a fifth of it unless told otherwise, and gets no more
+/// than one batch beyond that.
+const RECORDS_BACK: usize = 256 << 20;
+
+/// The longest answer about everything there is: a large cluster has 200,000 partitions, and 100 bytes or a few
+/// configs for each of them or their topics take less than this.
+const LISTS_BACK: usize = 64 << 20;
+
+/// The longest answer about what a request named: an error and a little more for each.
+const NAMES_BACK: usize = 16 << 20;
+
 impl Api {
+    /// How long a response's frame may be, without its length. A reader that knows what it asked refuses what is
+    /// longer before it comes.
+    pub fn response_bytes_max(self) -> usize {
+        match self {
+            Self::Fetch => RECORDS_BACK,
+            Self::Heartbeat | Self::InitProducerId | Self::AddOffsetsToTxn | Self::EndTxn => SMALL,
+            Self::SaslHandshake | Self::ApiVersions => SMALL,
+            Self::SaslAuthenticate => TOKENS,
+            Self::ListOffsets
+            | Self::Metadata
+            | Self::OffsetFetch
+            | Self::DescribeGroups
+            | Self::ListGroups
+            | Self::JoinGroup
+            | Self::DescribeAcls
+            | Self::DescribeConfigs
+            | Self::DescribeLogDirs
+            | Self::OffsetForLeaderEpoch
+            | Self::DescribeProducers
+            | Self::ListTransactions
+            | Self::ConsumerGroupDescribe => LISTS_BACK,
+            _ => NAMES_BACK,
+        }
+    }
+
     /// Its number on the wire.
     pub fn key(self) -> i16 {
         self as i16
@@ -189,5 +227,15 @@ mod tests {
     fn what_comes_first_on_a_connection_is_small() {
         assert_eq!(Api::ApiVersions.request_bytes_max(), 64 << 10);
         assert_eq!(Api::Produce.request_bytes_max(), 100 << 20);
+        assert_eq!(Api::ApiVersions.response_bytes_max(), 64 << 10);
+        assert_eq!(Api::SaslAuthenticate.response_bytes_max(), 512 << 10);
+    }
+
+    #[test]
+    fn an_answer_may_be_as_long_as_what_it_answers() {
+        for api in Api::ALL.iter().copied().filter(|api| *api != Api::Produce) {
+            let (request, response) = (api.request_bytes_max(), api.response_bytes_max());
+            assert!(response >= request, "{api:?}: {request} bytes are answered in {response}");
+        }
     }
 }

@@ -61,20 +61,22 @@ impl Budget {
         Self::of(limit, bytes_max, None, None)
     }
 
-    /// An account that tells `on_room` whenever bytes came back. It is called on whatever drops a permit, so it may
-    /// neither wait nor take from the budget.
-    pub fn telling(
-        limit: &'static str,
-        bytes_max: usize,
-        on_room: impl Fn() + Send + Sync + 'static,
-    ) -> Self {
-        Self::of(limit, bytes_max, None, Some(Box::new(on_room)))
-    }
-
     /// A share of this account: never more than `bytes_max` of it.
     #[must_use]
     pub fn share(&self, limit: &'static str, bytes_max: usize) -> Self {
         Self::of(limit, bytes_max, Some(self.clone()), None)
+    }
+
+    /// A share that tells `on_room` whenever bytes came back. It is called by whatever drops a permit, so it may
+    /// neither wait nor take from a budget.
+    #[must_use]
+    pub fn telling_share(
+        &self,
+        limit: &'static str,
+        bytes_max: usize,
+        on_room: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(limit, bytes_max, Some(self.clone()), Some(Box::new(on_room)))
     }
 
     fn of(
@@ -222,10 +224,8 @@ mod tests {
     fn bytes_that_come_back_through_a_share_are_told() {
         let told = Arc::new(AtomicUsize::new(0));
         let tell = told.clone();
-        let whole = Budget::telling("all", 10, move || {
-            tell.fetch_add(1, Ordering::Relaxed);
-        });
-        let share = whole.share("one", 10);
+        let tell = move || _ = tell.fetch_add(1, Ordering::Relaxed);
+        let share = Budget::new("all", 10).telling_share("some", 10, tell).share("one", 10);
         let mut permit = share.take(5).expect("it fits");
         assert_eq!(told.load(Ordering::Relaxed), 0);
         permit.shrink_to(2);

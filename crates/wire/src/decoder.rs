@@ -155,7 +155,7 @@ impl Decoder {
         match self.allowance.left.checked_sub(bytes) {
             Some(left) => self.allowance.left = left,
             None => {
-                self.allowance.draw(bytes).map_err(|over| self.error(DecodeErrorKind::OverBudget(over)))?
+                self.allowance.draw(bytes).map_err(|over| self.error(DecodeErrorKind::OverBudget(over)))?;
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use vltava_wire::{
     Compression,
+    limits::{HEADER_NAME_BYTES_MAX, HEADERS_MAX},
     record::{
         BATCH_OVERHEAD_BYTES, BatchBuilder, BatchHeader, ControlMarker, Limits, RecordErrorKind,
         RecordSlices, Stamp, TimestampType, batches, patch_base_offset, patch_leader_epoch, restamp,
@@ -254,6 +255,23 @@ fn a_produced_batch_takes_one_offset_a_record() {
     assert_eq!(bytes[second], 2);
     let repeated = produced(with(&bytes, second, &[0]));
     assert_eq!(repeated, Err(RecordErrorKind::BadOffsetDelta { index: 1, delta: 0 }));
+}
+
+#[test]
+fn headers_have_limits() {
+    let soundness = |count: usize, name_bytes: usize| {
+        let headers: Headers = vec![(vec![b'n'; name_bytes], None); count];
+        let mut builder = BatchBuilder::new();
+        let record = RecordSlices { timestamp: 0, key: None, value: None, headers: &headers };
+        builder.append(record).expect("the batch has room");
+        let bytes = builder.finish(Stamp::NONE, Compression::None).expect("a record is there");
+        opened(bytes).map(|records| records.len())
+    };
+    let refused = Err(RecordErrorKind::BadRecord { index: 0 });
+    assert_eq!(soundness(HEADERS_MAX, 0), Ok(1));
+    assert_eq!(soundness(HEADERS_MAX + 1, 0), refused);
+    assert_eq!(soundness(1, HEADER_NAME_BYTES_MAX), Ok(1));
+    assert_eq!(soundness(1, HEADER_NAME_BYTES_MAX + 1), refused);
 }
 
 #[test]

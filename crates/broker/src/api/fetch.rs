@@ -35,6 +35,10 @@ const READ_COMMITTED: i8 = 1;
 /// No response holds more batches than this, but for one: Kafka's `fetch.max.bytes`.
 const RESPONSE_BYTES_MAX: usize = 55 << 20;
 
+/// A fetch waits no longer, whatever it asks for: while it does it holds memory that others may need, and clients
+/// give up on a request after this time.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
 pub(crate) fn answer(call: Call<'_>, mut request: FetchRequest) -> Answer<FetchResponse> {
     let node = call.node.clone();
     let now = node.clock.now();
@@ -43,7 +47,7 @@ pub(crate) fn answer(call: Call<'_>, mut request: FetchRequest) -> Answer<FetchR
         Err(code) => return Answer::Now(FetchResponse { error_code: code.code(), ..Default::default() }),
     };
     let wait = u64::try_from(request.max_wait_ms).unwrap_or(0);
-    let deadline = now + Duration::from_millis(wait);
+    let deadline = now + Duration::from_millis(wait).min(WAIT_MAX);
     let fetch = Fetch::new(&node, call.version, request);
     Answer::Parked(Box::pin(async move {
         let read = || fetch.read(&node);

@@ -3,6 +3,7 @@
 //! The rules are those of `core::group::classic`. Unlike Kafka's, the first rebalance of a group does not wait for
 //! members that might come.
 
+use bytes::Bytes;
 use vltava_wire::{
     ErrorCode,
     messages::{JoinGroupRequest, JoinGroupResponse},
@@ -13,8 +14,12 @@ use crate::call::{Answer, Call};
 /// From this version on there may be no protocol to name.
 const NULL_PROTOCOL_SINCE: i16 = 7;
 
-pub(crate) fn answer(call: Call<'_>, request: JoinGroupRequest) -> Answer<JoinGroupResponse> {
+pub(crate) fn answer(call: Call<'_>, mut request: JoinGroupRequest) -> Answer<JoinGroupResponse> {
     let version = call.version;
+    // The group keeps it for as long as it has the member, but not the frame around it.
+    for protocol in &mut request.protocols {
+        protocol.metadata = Bytes::copy_from_slice(&protocol.metadata);
+    }
     let client_id = call.client_id.unwrap_or_default();
     let parked = call.node.coordinator.join(version, client_id, call.peer.host.clone(), request);
     Answer::Parked(Box::pin(async move {

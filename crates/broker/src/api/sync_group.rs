@@ -2,6 +2,7 @@
 //!
 //! The rules are those of `core::group::classic`.
 
+use bytes::Bytes;
 use vltava_wire::{
     ErrorCode,
     messages::{SyncGroupRequest, SyncGroupResponse},
@@ -9,7 +10,11 @@ use vltava_wire::{
 
 use crate::call::{Answer, Call};
 
-pub(crate) fn answer(call: Call<'_>, request: SyncGroupRequest) -> Answer<SyncGroupResponse> {
+pub(crate) fn answer(call: Call<'_>, mut request: SyncGroupRequest) -> Answer<SyncGroupResponse> {
+    // The group keeps it for as long as it has the member, but not the frame around it.
+    for it in &mut request.assignments {
+        it.assignment = Bytes::copy_from_slice(&it.assignment);
+    }
     let parked = call.node.coordinator.sync(request);
     Answer::Parked(Box::pin(async move {
         let refused = |code: ErrorCode| SyncGroupResponse { error_code: code.code(), ..Default::default() };

@@ -6,6 +6,7 @@ mod configs;
 mod fetch;
 mod fetch_sessions;
 mod groups;
+mod memory;
 mod produce;
 mod restart;
 mod session;

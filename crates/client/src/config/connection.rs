@@ -17,8 +17,12 @@ pub struct Connection {
     pub call_timeout: Duration,
     /// Between attempts of a call, and between attempts to reach a broker.
     pub backoff: Backoff,
-    /// No answer may be larger: a length beyond it ends the connection.
+    /// No answer to a fetch may be larger: a length beyond it ends the connection. Other answers have limits of
+    /// their own, as far as they are lower.
     pub answer_bytes_max: usize,
+    /// What all connections of the client together hold of answers that are being read. One that finds no room does
+    /// not read until there is some.
+    pub answer_memory_bytes: usize,
 }
 
 impl Default for Connection {
@@ -30,6 +34,7 @@ impl Default for Connection {
             call_timeout: Duration::from_secs(60),
             backoff: Backoff::default(),
             answer_bytes_max: 256 << 20,
+            answer_memory_bytes: 512 << 20,
         }
     }
 }

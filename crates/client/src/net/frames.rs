@@ -1,39 +1,60 @@
 //! Frames over a stream: what is read is cut at its lengths, what is written leaves in as few calls as it can.
 //! Both sides may be dropped between any two calls without losing a byte.
 
-use std::{collections::VecDeque, io, io::IoSlice};
+use std::{collections::VecDeque, io, io::IoSlice, sync::Arc};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use vltava_wire::{OverLimit, Permit};
+
+use super::Memory;
 
 /// What is reserved for reading at least, so that small frames come many at a time.
 const READ_BYTES: usize = 16 << 10;
 
-/// A declared length is believed this far at once, which spares large frames a copy; beyond, only as bytes arrive.
-const BELIEVED_BYTES: usize = 4 << 20;
-
 /// More segments than this are not handed to the system in one call.
 const SEGMENTS_MAX: usize = 64;
 
-/// Cuts what is read into frames.
+/// A frame without its length, and the memory that is held for it.
 #[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) bytes: Bytes,
+    pub(super) room: Permit,
+}
+
+/// Cuts what is read into frames. A frame is read when there is room for it.
 pub(super) struct Reader {
     buffer: BytesMut,
-    frame_bytes_max: usize,
+    memory: Arc<Memory>,
+    /// For the frame at the start of the buffer, once its length is known.
+    room: Option<Permit>,
 }
 
 impl Reader {
-    pub(super) fn new(frame_bytes_max: usize) -> Self {
-        Self { buffer: BytesMut::new(), frame_bytes_max }
+    pub(super) fn new(memory: Arc<Memory>) -> Self {
+        Self { buffer: BytesMut::new(), memory, room: None }
     }
 
-    /// The next frame without its length; none if the stream ended between two frames. Cancel-safe.
-    pub(super) async fn next(&mut self, from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Bytes>> {
+    /// The next frame, which may be so long; none if the stream ended between two frames. Cancel-safe.
+    pub(super) async fn next(
+        &mut self,
+        from: &mut (impl AsyncRead + Unpin),
+        bytes_max: usize,
+    ) -> io::Result<Option<Frame>> {
         loop {
-            if let Some(frame) = self.cut()? {
-                return Ok(Some(frame));
+            if let Some(length) = self.declared() {
+                let room = match self.room.take() {
+                    Some(room) => room,
+                    None => self.room_for(length, bytes_max).await.map_err(too_long)?,
+                };
+                if self.buffer.len() >= 4 + length {
+                    self.buffer.advance(4);
+                    return Ok(Some(Frame { bytes: self.buffer.split_to(length).freeze(), room }));
+                }
+                self.room = Some(room);
+                self.make_room(4 + length);
             }
-            self.reserve();
+            self.buffer.reserve(READ_BYTES.saturating_sub(self.buffer.len()).max(1));
             if from.read_buf(&mut self.buffer).await? == 0 {
                 let clean = self.buffer.is_empty();
                 return if clean { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
@@ -41,18 +62,11 @@ impl Reader {
         }
     }
 
-    fn cut(&mut self) -> io::Result<Option<Bytes>> {
-        let Some(length) = self.declared() else { return Ok(None) };
-        if length > self.frame_bytes_max {
-            let what =
-                format!("a frame of {length} bytes is larger than the {} allowed", self.frame_bytes_max);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    async fn room_for(&self, length: usize, bytes_max: usize) -> Result<Permit, OverLimit> {
+        if length > bytes_max {
+            return Err(OverLimit { limit: "bytes of the answer", max: bytes_max, asked: length });
         }
-        if self.buffer.len() < 4 + length {
-            return Ok(None);
-        }
-        self.buffer.advance(4);
-        Ok(Some(self.buffer.split_to(length).freeze()))
+        self.memory.room(length).await
     }
 
     /// The length of the frame at the start of the buffer. A negative one comes out as a very large one.
@@ -61,11 +75,18 @@ impl Reader {
         Some(u32::from_be_bytes(bytes.try_into().expect("the slice has four bytes")) as usize)
     }
 
-    /// Makes room for more, no further than the frame goes.
-    fn reserve(&mut self) {
-        let missing = self.declared().map_or(0, |length| (4 + length).saturating_sub(self.buffer.len()));
-        self.buffer.reserve(missing.clamp(READ_BYTES, self.buffer.len().max(BELIEVED_BYTES)));
+    /// Makes the room that was taken: a long frame gets exactly what it needs.
+    fn make_room(&mut self, whole: usize) {
+        if whole > self.buffer.capacity().max(READ_BYTES) {
+            let mut own = BytesMut::with_capacity(whole);
+            own.extend_from_slice(&self.buffer);
+            self.buffer = own;
+        }
     }
+}
+
+fn too_long(over: OverLimit) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, over)
 }
 
 /// Gathers segments and writes them, many at a time.
@@ -130,6 +151,10 @@ impl Writer {
 mod tests {
     use super::*;
 
+    fn reader(memory_bytes: usize) -> Reader {
+        Reader::new(Arc::new(Memory::new(memory_bytes)))
+    }
+
     fn framed(body: &[u8]) -> Vec<u8> {
         [&(body.len() as u32).to_be_bytes(), body].concat()
     }
@@ -142,32 +167,62 @@ mod tests {
             let (mut near, mut far) = tokio::io::duplex(piece);
             let sent = stream.clone();
             let writing = tokio::spawn(async move { near.write_all(&sent).await.expect("the pipe is open") });
-            let mut reader = Reader::new(1 << 20);
+            let mut reader = reader(1 << 20);
             for body in &bodies {
-                let frame = reader.next(&mut far).await.expect("a whole frame").expect("not the end");
-                assert_eq!(frame, body, "pieces of {piece}");
+                let frame =
+                    reader.next(&mut far, 1 << 20).await.expect("a whole frame").expect("not the end");
+                assert_eq!(frame.bytes, body, "pieces of {piece}");
+                assert_eq!(frame.room.bytes(), body.len());
             }
             writing.await.expect("all was written");
-            assert_eq!(reader.next(&mut far).await.expect("a clean end"), None);
+            assert!(reader.next(&mut far, 1 << 20).await.expect("a clean end").is_none());
         }
     }
 
     #[tokio::test]
-    async fn a_lying_length_costs_no_memory() {
-        let mut reader = Reader::new(usize::MAX);
-        let stream = framed(&[0; 10]).into_iter().take(8).collect::<Vec<_>>();
-        let lying = [&0x7fff_ffff_u32.to_be_bytes()[..], &stream].concat();
-        let error = reader.next(&mut &lying[..]).await.expect_err("the stream ends within the frame");
-        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-        assert!(reader.buffer.capacity() <= 2 * BELIEVED_BYTES);
+    async fn a_frame_longer_than_allowed_or_than_there_is_memory_for_ends_the_connection() {
+        for (memory, bytes_max, sent, what) in [
+            (100, 9, framed(&[0; 10]), "bytes of the answer would be 10, the limit is 9"),
+            (9, 100, framed(&[0; 10]), "memory for answers would be 10, the limit is 9"),
+            (100, 100, vec![0xff; 8], "bytes of the answer would be 4294967295, the limit is 100"),
+        ] {
+            let error = reader(memory).next(&mut &sent[..], bytes_max).await.expect_err("too long");
+            assert_eq!((error.kind(), error.to_string().as_str()), (io::ErrorKind::InvalidData, what));
+        }
     }
 
     #[tokio::test]
-    async fn a_frame_beyond_the_cap_ends_the_connection() {
-        let error = Reader::new(9).next(&mut &framed(&[0; 10])[..]).await.expect_err("too large");
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-        let error = Reader::new(9).next(&mut &[0xff; 8][..]).await.expect_err("a negative length");
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    async fn a_frame_waits_until_another_was_let_go() {
+        let memory = Arc::new(Memory::new(15));
+        let (mut one, mut other) = (Reader::new(memory.clone()), Reader::new(memory.clone()));
+        let sent = framed(&[0; 10]);
+        let first = one.next(&mut &sent[..], 100).await.expect("there is room").expect("a frame");
+        let second = tokio::spawn(async move {
+            let second = other.next(&mut &sent[..], 100).await;
+            second.expect("there is room again").expect("a frame").bytes.len()
+        });
+        tokio::task::yield_now().await;
+        assert!(!second.is_finished());
+        drop(first);
+        assert_eq!(second.await.expect("it was read"), 10);
+        assert_eq!((memory.usage().used, memory.usage().peak), (0, 10));
+    }
+
+    #[tokio::test]
+    async fn a_read_that_is_given_up_keeps_its_room_and_loses_no_byte() {
+        let mut reader = reader(100);
+        let (mut near, mut far) = tokio::io::duplex(100);
+        let sent = framed(&[7; 50]);
+        near.write_all(&sent[..20]).await.expect("the pipe is open");
+        tokio::select! {
+            biased;
+            _ = reader.next(&mut far, 100) => panic!("more is to come"),
+            () = tokio::task::yield_now() => (),
+        }
+        assert_eq!(reader.memory.usage().used, 50);
+        near.write_all(&sent[20..]).await.expect("the pipe is open");
+        let frame = reader.next(&mut far, 100).await.expect("a whole frame").expect("not the end");
+        assert_eq!(frame.bytes, vec![7; 50]);
     }
 
     #[tokio::test]

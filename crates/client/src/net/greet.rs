@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use vltava_core::session::{Handshake, HandshakeError, Versions};
-use vltava_wire::frame;
+use vltava_wire::{Api, frame};
 
 use super::{
     Stream, Unresolved,
@@ -26,7 +26,7 @@ pub(super) struct Opened {
 pub(super) async fn open(context: &Arc<Context>, broker: &Broker) -> Result<Opened> {
     let dialled = context.dial.dial(&broker.address).await;
     let mut stream = dialled.map_err(|error| not_connected(error, broker))?;
-    let mut reader = Reader::new(context.connection.answer_bytes_max);
+    let mut reader = Reader::new(context.memory.clone());
     let versions = greet(context, &mut stream, &mut reader).await?;
     Ok(Opened { stream, reader, versions })
 }
@@ -42,9 +42,10 @@ async fn greet(context: &Context, stream: &mut Box<dyn Stream>, reader: &mut Rea
         while !writer.is_idle() {
             writer.write(stream).await.map_err(hung_up)?;
         }
-        let frame = reader.next(stream).await.map_err(hung_up)?;
+        let bytes_max = Api::ApiVersions.response_bytes_max();
+        let frame = reader.next(stream, bytes_max).await.map_err(hung_up)?;
         let frame = frame.ok_or_else(|| hung_up(io::ErrorKind::UnexpectedEof.into()))?;
-        match handshake.on_answer(frame) {
+        match handshake.on_answer(frame.bytes) {
             Ok(Some(versions)) => return Ok(versions),
             Ok(None) => (),
             Err(error) => return Err(refused(error)),

@@ -3,7 +3,6 @@
 
 use std::{io, marker::PhantomData, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::{
     io::{ReadHalf, WriteHalf},
     sync::{mpsc, oneshot},
@@ -14,7 +13,7 @@ use vltava_wire::{Api, EncodeError, Encoder, Request, frame};
 
 use super::{
     Stream,
-    frames::{Reader, Writer},
+    frames::{Frame, Reader, Writer},
     greet,
 };
 use crate::{
@@ -26,8 +25,8 @@ use crate::{
 /// Requests are taken over for writing while less than this waits to be written.
 const WRITE_AHEAD_BYTES: usize = 256 << 10;
 
-/// What decoding an answer may allocate, besides the bytes of its frame.
-const DECODE_BYTES_MAX: usize = 64 << 20;
+/// The longest answer where none is due; whatever it is, it ends the connection.
+const UNASKED_BYTES_MAX: usize = 64 << 10;
 
 /// A handle to a connection; the last one to go closes it once every answer has come.
 #[derive(Clone)]
@@ -44,12 +43,12 @@ struct Order {
     version: i16,
     patience: Duration,
     encode: Box<dyn FnOnce(i32) -> Result<Encoder, EncodeError> + Send>,
-    reply: oneshot::Sender<Result<Bytes>>,
+    reply: oneshot::Sender<Result<Frame>>,
 }
 
 /// The answer to a request that is under way. Dropping it takes the request back only if it was not yet written.
 pub(crate) struct Answer<R> {
-    reply: oneshot::Receiver<Result<Bytes>>,
+    reply: oneshot::Receiver<Result<Frame>>,
     version: i16,
     broker: Arc<Broker>,
     context: Arc<Context>,
@@ -161,7 +160,9 @@ impl<R: Request> Answer<R> {
             Err(_) => Err(Error::new(ErrorKind::Disconnected)),
         };
         let decoded = frame.and_then(|frame| {
-            let decoded = frame::response_body::<R>(frame, self.version, DECODE_BYTES_MAX);
+            let memory = self.context.memory.answer();
+            let decoded = frame::response_body::<R>(frame.bytes, self.version, memory);
+            drop(frame.room);
             decoded.map_err(|error| {
                 let what = format!("the answer to {:?} version {} makes no sense", R::API, self.version);
                 Error::new(ErrorKind::Malformed).what(what).because(error).written_perhaps(true)
@@ -180,7 +181,7 @@ struct Socket {
     write: WriteHalf<Box<dyn Stream>>,
     reader: Reader,
     writer: Writer,
-    pipeline: Pipeline<oneshot::Sender<Result<Bytes>>>,
+    pipeline: Pipeline<oneshot::Sender<Result<Frame>>>,
     alarm: Alarm,
     context: Arc<Context>,
     broker: Arc<Broker>,
@@ -188,7 +189,7 @@ struct Socket {
 
 /// What the task woke up for.
 enum Event {
-    Frame(io::Result<Option<Bytes>>),
+    Frame(io::Result<Option<Frame>>),
     Written(io::Result<usize>),
     Order(Option<Order>),
     Alarm,
@@ -238,12 +239,23 @@ impl Socket {
         // Once all handles are gone, the answers that are due are still waited for.
         let listening =
             self.writer.len() < WRITE_AHEAD_BYTES && (!orders.is_closed() || self.pipeline.is_empty());
+        let bytes_max = self.answer_bytes_max();
         tokio::select! {
             biased;
-            frame = self.reader.next(&mut self.read) => Event::Frame(frame),
+            frame = self.reader.next(&mut self.read, bytes_max) => Event::Frame(frame),
             order = orders.recv(), if listening => Event::Order(order),
             written = self.writer.write(&mut self.write), if !self.writer.is_idle() => Event::Written(written),
             () = self.alarm.wait(deadline) => Event::Alarm,
+        }
+    }
+
+    /// How long the next answer may be: answers come in the order of their requests.
+    fn answer_bytes_max(&self) -> usize {
+        let fetched = self.context.connection.answer_bytes_max;
+        match self.pipeline.awaited() {
+            Some(Api::Fetch) => fetched,
+            Some(api) => api.response_bytes_max().min(fetched),
+            None => UNASKED_BYTES_MAX,
         }
     }
 
@@ -266,10 +278,10 @@ impl Socket {
         }
     }
 
-    fn answer(&mut self, frame: Bytes) -> Result<()> {
+    fn answer(&mut self, frame: Frame) -> Result<()> {
         let malformed = |what: String| Error::new(ErrorKind::Malformed).what(what);
-        let id =
-            frame::correlation_id(&frame).ok_or_else(|| malformed("an answer is cut short".to_owned()))?;
+        let id = frame::correlation_id(&frame.bytes)
+            .ok_or_else(|| malformed("an answer is cut short".to_owned()))?;
         let sent = self.pipeline.on_answer(id).map_err(|error| malformed(error.to_string()))?;
         let _ = sent.tag.send(Ok(frame));
         Ok(())
@@ -303,7 +315,7 @@ impl Socket {
 
 #[cfg(test)]
 mod tests {
-    use vltava_wire::messages::{HeartbeatRequest, HeartbeatResponse};
+    use vltava_wire::messages::{HeartbeatRequest, HeartbeatResponse, MetadataRequest};
 
     use super::*;
     use crate::{
@@ -387,6 +399,50 @@ mod tests {
         });
         let error = link(&peer).await.call(heartbeat(1), PATIENCE).await.expect_err("not its answer");
         assert_eq!(error.kind(), ErrorKind::Malformed);
+    }
+
+    /// A peer that answers everything with its correlation id and then these bytes, in a frame of a length that may
+    /// be a lie.
+    fn hostile(length: usize, body: Vec<u8>) -> Peer {
+        Peer::new(move |asked| {
+            let length = (length as u32).to_be_bytes();
+            Reply::Frame([&length[..], &asked.header.correlation_id.to_be_bytes(), &body].concat().into())
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hostile_answer_is_a_typed_error_and_costs_no_more_than_there_is() {
+        const MEMORY_BYTES: usize = 1 << 20;
+        // A throttle time, then a million brokers of which each takes ten bytes on the wire.
+        let swollen = [&[0; 4][..], &1_000_000i32.to_be_bytes(), &[0; 500_000]].concat();
+        let cases = [
+            (0x7fff_ffff, vec![0; 100], "bytes of the answer would be 2147483647, the limit is 67108864"),
+            (2 << 20, vec![0; 100], "memory for answers would be 2097152, the limit is 1048576"),
+            (4 + swollen.len(), swollen, "memory for answers would be"),
+            (4 + 100, vec![0xff; 100], "length"),
+            (2, vec![0; 100], "cut short"),
+        ];
+        for (length, body, what) in cases {
+            let peer = hostile(length, body);
+            let settings = config::Connection { answer_memory_bytes: MEMORY_BYTES, ..Default::default() };
+            let broker = Broker { node: Some(1), address: "peer:9092".parse().expect("an address") };
+            let link = Link::open(&peer.context(settings), &broker).await.expect("the peer greets");
+            let asked = link.send_at_most(8, |_| MetadataRequest::default(), PATIENCE);
+            let error = asked.expect("the version is known").wait().await.expect_err("it makes no sense");
+            assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            assert!(error.to_string().contains(what) || cause.contains(what), "{error}: {cause}");
+            let memory = link.context.memory.usage();
+            assert!(memory.peak <= MEMORY_BYTES && memory.used == 0, "{memory:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_no_longer_than_its_api_has_a_use_for() {
+        let link = link(&hostile((64 << 10) + 1, vec![0; 100])).await;
+        let error = link.call(heartbeat(1), PATIENCE).await.expect_err("it is too long");
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert!(error.to_string().contains("would be 65537, the limit is 65536"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]

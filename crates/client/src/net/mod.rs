@@ -1,4 +1,4 @@
-//! Connections: how one is opened, what goes over it, and which are kept.
+//! Connections: how one is opened, what goes over it and how much of it is held, and which are kept.
 //!
 //! A link is one task that owns one socket, both ways. Which broker to ask, and whether to ask again, is decided
 //! above.
@@ -8,9 +8,11 @@ mod dial;
 mod frames;
 mod greet;
 mod link;
+mod memory;
 mod pool;
 
 pub use address::Address;
 pub use dial::{BoxFuture, Dial, Stream, Tcp, Unresolved};
 pub(crate) use link::{Answer, Link};
+pub(crate) use memory::{Memory, Usage};
 pub(crate) use pool::Pool;

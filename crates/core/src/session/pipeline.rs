@@ -92,6 +92,11 @@ impl<T> Pipeline<T> {
         self.written = self.written.max(index + 1);
     }
 
+    /// What the next answer has to be an answer to, if one is due.
+    pub fn awaited(&self) -> Option<Api> {
+        self.sent.front().map(|it| it.api)
+    }
+
     /// An answer has come: gives the request it belongs to.
     pub fn on_answer(&mut self, correlation_id: i32) -> Result<Sent<T>, Unexpected> {
         let expected = self.sent.front().map(|it| it.correlation_id);

@@ -1,6 +1,7 @@
 //! One record as it lies in a batch: a length, an unused byte, deltas, key, value, headers.
 
 use super::varint;
+use crate::limits::{HEADER_NAME_BYTES_MAX, HEADERS_MAX};
 
 /// What a record says and where its parts lie, before its batch is taken into account. No part is without its end:
 /// the length of a part that is absent is below zero.
@@ -104,7 +105,7 @@ impl<'a> Headers<'a> {
         Self { bytes, at, left: usize::try_from(count).unwrap_or_default() }
     }
 
-    /// Whether the count at `at`, and as many headers as it says, are the rest of the record.
+    /// Whether the count at `at`, and as many headers as it says, are the rest of the record and within their limits.
     #[inline(always)]
     fn are_sound(record: &'a [u8], at: usize) -> bool {
         record[at..] == [0] || Self::are_sound_and_some(record, at)
@@ -113,8 +114,16 @@ impl<'a> Headers<'a> {
     #[inline(never)]
     fn are_sound_and_some(record: &'a [u8], at: usize) -> bool {
         let Some((count, mut at)) = varint::int(record, at) else { return false };
-        let mut header_fits = || header(record, at).map(|(_, next)| at = next).is_some();
-        count >= 0 && (0..count).all(|_| header_fits()) && at == record.len()
+        let mut header_fits = || match header(record, at) {
+            Some(((name, _), next)) => {
+                at = next;
+                name.len() <= HEADER_NAME_BYTES_MAX
+            }
+            None => false,
+        };
+        usize::try_from(count).is_ok_and(|count| count <= HEADERS_MAX)
+            && (0..count).all(|_| header_fits())
+            && at == record.len()
     }
 }
 

@@ -1,0 +1,122 @@
+//! The memory for requests: who may have how much of it, and that others get through.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::{io::AsyncWriteExt, time::Instant};
+use vltava_broker::Broker;
+use vltava_wire::{
+    Compression,
+    messages::{ApiVersionsRequest, ListOffsetsRequest},
+    record::Stamp,
+};
+
+use crate::caller::{Caller, batch, fetch, fetched, produce, records};
+
+/// Half for 16 connections, three eighths for frames, one for what is decoded.
+const MEMORY_BYTES: usize = 2 << 20;
+
+async fn start() -> Broker {
+    Broker::in_memory().request_memory(MEMORY_BYTES).topic("orders", 1).start().await.unwrap()
+}
+
+/// Records of so many bytes.
+fn large(bytes: usize) -> Bytes {
+    batch(0, &[&"v".repeat(bytes)], Stamp::NONE, Compression::None)
+}
+
+/// The start of a Produce request that says it is so long.
+fn start_of_a_request(bytes: u32) -> Vec<u8> {
+    [&bytes.to_be_bytes()[..], &[0, 0, 0, 9, 0, 0, 0, 1, 0xff, 0xff]].concat()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_request_waits_for_room_and_small_ones_do_not() {
+    let broker = start().await;
+    let mut idle = Caller::of(&broker);
+    idle.pipe.write_all(&start_of_a_request(500 << 10)).await.unwrap();
+    let (mut long, mut small) = (Caller::of(&broker), Caller::of(&broker));
+    // It is a connection's to say what a pipe holds; the broker does not read it.
+    let sent = tokio::spawn(async move {
+        let response = long.call(9, produce(-1, large(400 << 10))).await;
+        (Instant::now(), response.responses[0].partition_responses[0].error_code)
+    });
+    let started = Instant::now();
+    for offset in 0..10 {
+        assert_eq!(small.call(0, ApiVersionsRequest::default()).await.error_code, 0);
+        let response = small.call(9, produce(-1, batch(0, &["v"], Stamp::NONE, Compression::None))).await;
+        assert_eq!(response.responses[0].partition_responses[0].base_offset, offset);
+    }
+    assert_eq!(records(fetched(&small.call(12, fetch(0, 0)).await)).len(), 10);
+    assert!(!sent.is_finished() && broker.request_memory().used >= 500 << 10);
+    let (served, code) = sent.await.unwrap();
+    let waited = served - started;
+    assert_eq!(code, 0);
+    assert!(waited >= Duration::from_secs(30), "the other one had its time: {waited:?}");
+    idle.closed().await;
+    drop(small);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_there_could_never_be_room_for_is_refused() {
+    let broker = start().await;
+    let mut caller = Caller::of(&broker);
+    caller.pipe.write_all(&start_of_a_request(800 << 10)).await.unwrap();
+    caller.closed().await;
+    let mut caller = Caller::of(&broker);
+    assert_eq!(
+        caller.call(9, produce(-1, large(700 << 10))).await.responses[0].partition_responses[0].error_code,
+        0
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_decoded_into_too_much_is_refused() {
+    let broker = start().await;
+    // 20,000 topics without a name and without partitions: 6 bytes on the wire each.
+    let mut frame = start_of_a_request(0);
+    frame[4..8].copy_from_slice(&[0, 2, 0, 1]);
+    frame.extend((-1i32).to_be_bytes());
+    frame.extend(20_000i32.to_be_bytes());
+    frame.resize(frame.len() + 20_000 * 6, 0);
+    let length = (frame.len() - 4) as u32;
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+    let mut caller = Caller::of(&broker);
+    caller.pipe.write_all(&frame).await.unwrap();
+    caller.closed().await;
+    assert!(broker.request_memory().peak <= MEMORY_BYTES);
+    let mut caller = Caller::of(&broker);
+    let few = caller.call(1, ListOffsetsRequest { replica_id: -1, ..Default::default() }).await;
+    assert!(few.topics.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_are_no_more_connections_than_there_is_memory_for() {
+    let broker = start().await;
+    let mut all: Vec<_> = (0..16).map(|_| Caller::of(&broker)).collect();
+    for caller in &mut all {
+        assert_eq!(caller.call(0, ApiVersionsRequest::default()).await.error_code, 0);
+    }
+    Caller::of(&broker).closed().await;
+    all.pop();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(Caller::of(&broker).call(0, ApiVersionsRequest::default()).await.error_code, 0);
+    drop(all);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(broker.request_memory().used, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_request_held_comes_back_with_its_answer() {
+    let broker = start().await;
+    let mut caller = Caller::of(&broker);
+    let idle = {
+        caller.call(0, ApiVersionsRequest::default()).await;
+        broker.request_memory().used
+    };
+    for _ in 0..5 {
+        caller.call(9, produce(-1, large(100 << 10))).await;
+        assert_eq!(broker.request_memory().used, idle);
+    }
+    assert!(broker.request_memory().peak > idle + (100 << 10));
+}
