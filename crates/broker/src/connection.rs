@@ -134,6 +134,9 @@ async fn read(
 ) -> Result<(), End> {
     let mut frames = Frames { reader, buffer: BytesMut::new() };
     while let Some((api, length)) = frames.start().await? {
+        // The place in the queue comes first: a request takes effect only when its reply may be kept, and until
+        // then takes up no memory that others may need.
+        let Ok(place) = queue.reserve().await else { return Ok(()) };
         if api == Api::Produce {
             node.log.room().await;
         }
@@ -144,8 +147,6 @@ async fn read(
                 (in_time(node, api, length, frames.frame(length)).await?, room)
             }
         };
-        // The place in the queue comes first: a request takes effect only when its reply may be kept.
-        let Ok(place) = queue.reserve().await else { return Ok(()) };
         // The log has copied what it was sent; of other requests something may be kept until they are answered.
         let is_large_request = api != Api::Produce && frame.len() >= LARGE_BYTES;
         let reply = dispatch(node, peer, share, frame).await?;

@@ -7,7 +7,7 @@ use tokio::{io::AsyncWriteExt, time::Instant};
 use vltava_broker::Broker;
 use vltava_wire::{
     Compression,
-    messages::{ApiVersionsRequest, ListOffsetsRequest},
+    messages::{ApiVersionsRequest, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic},
     record::Stamp,
 };
 
@@ -119,4 +119,56 @@ async fn what_a_request_held_comes_back_with_its_answer() {
         assert_eq!(broker.request_memory().used, idle);
     }
     assert!(broker.request_memory().peak > idle + (100 << 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_requests_take_turns_and_none_waits_for_another_that_waits() {
+    let broker = start().await;
+    let started = Instant::now();
+    let mut all = Vec::new();
+    for which in 0..12 {
+        let mut caller = Caller::of(&broker);
+        all.push(tokio::spawn(async move {
+            for _ in 0..5 {
+                if which % 2 == 0 {
+                    let stored = caller.call(9, produce(-1, large(300 << 10))).await;
+                    assert_eq!(stored.responses[0].partition_responses[0].error_code, 0);
+                } else {
+                    // Much to decode, more of it than the connection has of its own.
+                    let asked = many_partitions(2_000);
+                    assert_eq!(caller.call(1, asked).await.topics[0].partitions.len(), 2_000);
+                }
+            }
+        }));
+    }
+    for caller in all {
+        caller.await.unwrap();
+    }
+    let memory = broker.request_memory();
+    assert!(memory.peak <= memory.max, "{memory:?}");
+    assert!(started.elapsed() < Duration::from_secs(1), "nobody was waited for in vain");
+}
+
+fn many_partitions(count: i32) -> ListOffsetsRequest {
+    let partition = |partition_index| ListOffsetsPartition { partition_index, ..Default::default() };
+    let topic = ListOffsetsTopic { name: "orders".into(), partitions: (0..count).map(partition).collect() };
+    ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_answered_yet_holds_no_room() {
+    let broker = start().await;
+    let mut full = Caller::of(&broker);
+    // One reply waits for a record that never comes, and as many behind it as the broker keeps.
+    full.send(12, &fetch(0, 20_000)).await;
+    for _ in 0..32 {
+        full.send(0, &ApiVersionsRequest::default()).await;
+    }
+    let sending = tokio::spawn(async move { full.send(9, &produce(-1, large(600 << 10))).await });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let started = Instant::now();
+    let stored = Caller::of(&broker).call(9, produce(-1, large(600 << 10))).await;
+    assert_eq!(stored.responses[0].partition_responses[0].error_code, 0);
+    assert!(started.elapsed() < Duration::from_secs(1), "waited {:?}", started.elapsed());
+    sending.await.unwrap();
 }
