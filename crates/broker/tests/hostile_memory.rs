@@ -7,7 +7,7 @@ use allocation_counter::measure;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use vltava_broker::Broker;
 use vltava_wire::{
-    Request, frame,
+    Compression, Request, frame,
     messages::{
         ApiVersionsRequest, MetadataRequest, ProduceRequest,
         produce::{PartitionProduceData, TopicProduceData},
@@ -92,7 +92,7 @@ async fn attack(mut pipe: DuplexStream, which: usize) {
 fn a_record() -> ProduceRequest {
     let mut batch = BatchBuilder::new();
     batch.append(RecordSlices::new(0, None, Some(b"value"))).expect("the batch has room");
-    let records = batch.finish(Stamp::NONE, Default::default()).expect("a record is there");
+    let records = batch.finish(Stamp::NONE, Compression::None).expect("a record is there");
     let partition_data = vec![PartitionProduceData { index: 0, records: Some(records) }];
     let topic = TopicProduceData { name: "orders".into(), partition_data, ..Default::default() };
     ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() }
