@@ -18,14 +18,14 @@ pub(crate) fn check(input: &[u8]) {
     let bytes = Bytes::copy_from_slice(input);
     match protocol::subscribed(bytes.clone()) {
         Ok(topics) => assert_eq!(protocol::subscribed(protocol::subscription(&topics)), Ok(topics)),
-        Err(error) => assert!(error.offset <= input.len(), "{error}"),
+        Err(error) => assert!(error.offset() <= input.len(), "{error}"),
     }
     match protocol::assigned(bytes.clone()) {
         Ok(partitions) => {
             let listed: Vec<TopicPartition> = partitions.iter().cloned().collect();
             assert_eq!(protocol::assigned(protocol::assignment(&listed)), Ok(partitions));
         }
-        Err(error) => assert!(error.offset <= input.len(), "{error}"),
+        Err(error) => assert!(error.offset() <= input.len(), "{error}"),
     }
     for number in 0..=VERSION_MAX {
         comes_back::<ConsumerProtocolSubscription>(&bytes, number);

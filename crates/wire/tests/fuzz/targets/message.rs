@@ -35,7 +35,7 @@ fn check<T: Wire + PartialEq + Debug>(mut input: Decoder, frame_bytes: usize) {
 
 /// An error says where in the frame.
 pub(crate) fn is_told(error: DecodeError, frame_bytes: usize) {
-    assert!(error.offset <= frame_bytes, "{error}, which has {frame_bytes}");
+    assert!(error.offset() <= frame_bytes, "{error}, which has {frame_bytes}");
     assert!(!error.to_string().is_empty());
 }
 
