@@ -419,7 +419,7 @@ mod tests {
             (0x7fff_ffff, vec![0; 100], "bytes of the answer would be 2147483647, the limit is 67108864"),
             (2 << 20, vec![0; 100], "memory for answers would be 2097152, the limit is 1048576"),
             (4 + swollen.len(), swollen, "memory for answers would be"),
-            (4 + 100, vec![0xff; 100], "length"),
+            (4 + 100, vec![0xfe; 100], "is negative"),
             (2, vec![0; 100], "cut short"),
         ];
         for (length, body, what) in cases {
