@@ -4,18 +4,21 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use vltava_wire::{
-    Api, DecodeError, Decoder, Encoder, Version, Wire,
+    Api, Budget, DecodeError, Decoder, Encoder, Version, Wire,
     sample::{Dice, Sample, Visitor, each_message},
 };
 
 /// What a message may take. Small, so that inputs of a fuzzer reach it.
-pub(crate) const BUDGET: usize = 64 << 10;
+const BUDGET: usize = 64 << 10;
 
-/// A vector that grows is twice as long as what was charged for it, and holds its old half while it moves.
-const GROWTH: u64 = 3;
+/// What is allocated besides the message, and is not charged: the count of those that refer to the frame.
+const OVERHEAD: usize = 1 << 10;
 
-/// What is allocated besides the message.
-const OVERHEAD: u64 = 1 << 10;
+/// Reads `frame` within the budget, and holds what it charges.
+pub(crate) fn decoder(frame: Bytes, version: Version) -> Decoder {
+    let budget = Budget::new("what a fuzzed message takes", BUDGET);
+    Decoder::new(frame, version, budget.take(0).expect("nothing is within any budget"))
+}
 
 /// Reads the rest of a frame as a message and checks what came of it.
 fn check<T: Wire + PartialEq + Debug>(mut input: Decoder, frame_bytes: usize) {
@@ -25,8 +28,10 @@ fn check<T: Wire + PartialEq + Debug>(mut input: Decoder, frame_bytes: usize) {
     let allocated = allocation_counter::measure(|| {
         read = Some(T::decode(&mut input).and_then(|message| input.finish().map(|()| message)));
     });
-    let bytes_max = GROWTH * BUDGET as u64 + OVERHEAD;
-    assert!(allocated.bytes_max <= bytes_max, "{} bytes were allocated", allocated.bytes_max);
+    let (most, kept) = (allocated.bytes_max as usize, allocated.bytes_current as usize);
+    let charged = input.into_permit().expect("it was handed in").bytes();
+    assert!(most <= BUDGET + OVERHEAD, "{most} bytes were allocated");
+    assert!(kept <= charged + OVERHEAD, "{kept} bytes are kept, {charged} were charged");
     match read.expect("it was read") {
         Ok(message) => comes_back(&message, version, body_bytes),
         Err(error) => is_told(error, frame_bytes),

@@ -1,16 +1,16 @@
 //! A request's frame as a broker gets it, without its length: a header, then the body it announces.
 
 use bytes::Bytes;
-use vltava_wire::{Api, Decoder, Version, frame};
+use vltava_wire::{Api, Version, frame};
 
-use super::message::{BUDGET, check_as, is_told, samples};
+use super::message::{check_as, decoder, is_told, samples};
 
 /// Only the header says what follows, so it is read in a version of its own.
 const HEADER: Version = Version { number: 0, flexible: false };
 
 /// Whatever a client sends is a request that can be sent on, or an error that says where it is broken.
 pub(crate) fn check(frame: &[u8]) {
-    let mut input = Decoder::new(Bytes::copy_from_slice(frame), HEADER, BUDGET);
+    let mut input = decoder(Bytes::copy_from_slice(frame), HEADER);
     match frame::request_header(&mut input) {
         Ok(header) => {
             let spoken =

@@ -1,9 +1,9 @@
 //! A response's body as a client gets it, behind the key and the version of the request that it asked, two bytes each.
 
 use bytes::Bytes;
-use vltava_wire::{Api, Decoder};
+use vltava_wire::Api;
 
-use super::message::{BUDGET, check_as, samples};
+use super::message::{check_as, decoder, samples};
 
 /// Whatever a broker answers is a response that can be sent on, or an error that says where it is broken.
 pub(crate) fn check(input: &[u8]) {
@@ -13,8 +13,8 @@ pub(crate) fn check(input: &[u8]) {
     let number = i16::from_be_bytes([number_high, number_low]);
     let Some(api) = Api::from_key(i16::from_be_bytes([key_high, key_low])) else { return };
     if api.versions().contains(&number) {
-        let decoder = Decoder::new(Bytes::copy_from_slice(body), api.version(number), BUDGET);
-        check_as(api, "Response", decoder, body.len());
+        let input = decoder(Bytes::copy_from_slice(body), api.version(number));
+        check_as(api, "Response", input, body.len());
     }
 }
 
