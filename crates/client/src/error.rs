@@ -61,6 +61,11 @@ pub enum ErrorKind {
     Corrupt,
     /// There is no offset to start from, and no rule that says where to start.
     NoOffset,
+    /// The end of a log was lost after it was read: a leader was elected that did not have it.
+    LogTruncated {
+        /// What was read from this offset on is another's now; none if the log does not say.
+        safe_offset: Option<i64>,
+    },
     /// The assignment of a partition has ended.
     Retired,
     /// The client, producer or consumer was shut down.
@@ -228,6 +233,7 @@ impl fmt::Display for ErrorKind {
             Self::TooLarge => "the record is too large",
             Self::Corrupt => "the batch is damaged",
             Self::NoOffset => "there is no offset to start from",
+            Self::LogTruncated { .. } => "what was read is no longer in the log",
             Self::Retired => "the assignment has ended",
             Self::Closed => "already shut down",
         };

@@ -36,6 +36,7 @@ mod error;
 mod metrics;
 mod net;
 mod news;
+mod partition;
 mod producer;
 mod task;
 #[cfg(test)]
@@ -47,16 +48,18 @@ pub use admin::{
 };
 pub use client::{Client, ClientBuilder};
 pub use clock::SystemClock;
-pub use config::StartOffset;
+pub use config::{Isolation, StartOffset};
 pub use consumer::{
-    AssignedConsumer, AssignmentId, BatchRecords, Commit, Committer, Consumer, ConsumerBuilder, Event,
-    Events, Offset, PartitionStream, RecordBatch, Revocation,
+    AssignedConsumer, AssignmentId, BatchRecords, Commit, Committer, Consumer, ConsumerBuilder,
+    ConsumerRecord, Event, Events, Jump, JumpCause, Notice, Notices, Offset, OffsetAndTimestamp,
+    PartitionStream, RecordBatch, RecordStream, Revocation, Stall, Watermarks,
 };
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use metrics::Metrics;
 pub use net::{Address, BoxFuture, Dial, Stream, Tcp, Unresolved};
+pub use partition::{PartitionClient, ReadBatch};
 pub use producer::{Delivery, IntoBytes, Producer, ProducerBuilder, ProducerRecord, RecordMetadata};
-pub use vltava_core::{Clock, Moment, Timestamp, TopicPartition};
+pub use vltava_core::{Clock, Moment, Timestamp, TopicPartition, cluster::NodeId};
 pub use vltava_wire::{
     BadCodec, BadLevel, Codec, Compression, ErrorCode, UnknownCompression, Uuid,
     record::{Record, RecordRef},

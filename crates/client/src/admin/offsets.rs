@@ -11,7 +11,7 @@ use vltava_wire::{
 use super::Admin;
 use crate::{
     Offset,
-    cluster::{GROUPS_SINCE, Place, Told, told},
+    cluster::{GROUPS_SINCE, Told, told},
     error::{Error, Result},
 };
 
@@ -35,7 +35,7 @@ impl Admin {
         let mut exact = BTreeMap::new();
         let mut sought = BTreeMap::new();
         for (partition, offset) in places {
-            match Place::of(offset) {
+            match offset.place() {
                 Ok(place) => drop(sought.insert(partition, place)),
                 Err(offset) => drop(exact.insert(partition, offset)),
             }

@@ -16,7 +16,8 @@ use vltava_wire::ErrorCode;
 
 pub(crate) use call::Attempt;
 pub(crate) use committed::{GROUPS_SINCE, Told, told};
-pub(crate) use offsets::Place;
+
+pub(crate) use offsets::Found;
 
 use crate::{
     context::Context,
@@ -108,6 +109,25 @@ impl Cluster {
     /// Looks at the latest view, under its lock.
     pub(crate) fn view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
         look(&self.inner.lock().view)
+    }
+
+    /// Takes over what an answer told by the way.
+    pub(crate) fn learn(&self, how: impl FnOnce(&mut View)) {
+        let mut state = self.inner.lock();
+        let before = state.view.revision();
+        how(&mut state.view);
+        let is_news = state.view.revision() != before;
+        drop(state);
+        if is_news {
+            self.inner.news.tell();
+        }
+    }
+
+    /// Has the next request to a broker make a new connection; what is under way on the old one may still be answered.
+    pub(crate) fn reconnect(&self, pool: &Pool, node: NodeId) {
+        if let Some(broker) = self.inner.broker(node) {
+            pool.forget(&broker.address);
+        }
     }
 
     /// An answer told by the way who leads a partition.

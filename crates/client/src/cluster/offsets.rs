@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use vltava_core::{
     Moment, Timestamp, TopicPartition,
     cluster::{NodeId, Target},
+    fetch::{Isolation, Place},
 };
 use vltava_wire::{
     ErrorCode,
@@ -17,50 +18,68 @@ use vltava_wire::{
 
 use super::{Attempt, Cluster};
 use crate::{
-    Offset,
     error::{Error, ErrorKind, Result},
     net::Pool,
 };
 
-/// What stands for the end of a log, and for its beginning, in place of a timestamp.
-const LATEST: i64 = -1;
-const EARLIEST: i64 = -2;
-
-/// What is looked up in a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    Earliest,
-    Latest,
-    /// The first record that is as late or later; the end if there is none.
-    Since(Timestamp),
+/// What was found at a place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) offset: i64,
+    /// Of the record, where a time was looked for.
+    pub(crate) timestamp: i64,
+    pub(crate) leader_epoch: i32,
 }
 
-impl Place {
-    /// The place to look up for an offset, or the offset itself if it says it all.
-    pub(crate) fn of(offset: Offset) -> Result<Self, i64> {
-        match offset {
-            Offset::Earliest => Ok(Self::Earliest),
-            Offset::Latest => Ok(Self::Latest),
-            Offset::Timestamp(timestamp) => Ok(Self::Since(timestamp)),
-            Offset::Exact(offset) => Err(offset),
-        }
+impl Found {
+    fn of(answer: &ListOffsetsPartitionResponse) -> Option<Self> {
+        let &ListOffsetsPartitionResponse { offset, timestamp, leader_epoch, .. } = answer;
+        (offset >= 0).then_some(Self { offset, timestamp, leader_epoch })
     }
 }
 
+/// How places are asked for.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    pool: &'a Pool,
+    isolation: Isolation,
+    deadline: Moment,
+}
+
 impl Cluster {
-    /// Where the places are, partition by partition; all of them by `deadline`, or an error.
+    /// Where the places are, partition by partition; all of them by `deadline`, or an error. A time after the last
+    /// record is at the end.
     pub(crate) async fn offsets(
         &self,
         pool: &Pool,
-        mut places: BTreeMap<TopicPartition, Place>,
+        places: BTreeMap<TopicPartition, Place>,
         deadline: Moment,
     ) -> Result<BTreeMap<TopicPartition, i64>> {
+        let isolation = Isolation::ReadUncommitted;
+        let mut found = self.find_offsets(pool, isolation, places, deadline).await?;
+        let late = found.iter().filter(|it| it.1.is_none()).map(|it| (it.0.clone(), Place::Latest));
+        let late: BTreeMap<_, _> = late.collect();
+        if !late.is_empty() {
+            found.extend(self.find_offsets(pool, isolation, late, deadline).await?);
+        }
+        Ok(found.into_iter().filter_map(|(partition, it)| Some((partition, it?.offset))).collect())
+    }
+
+    /// Where the places are; none where a time is after the last record.
+    pub(crate) async fn find_offsets(
+        &self,
+        pool: &Pool,
+        isolation: Isolation,
+        mut places: BTreeMap<TopicPartition, Place>,
+        deadline: Moment,
+    ) -> Result<BTreeMap<TopicPartition, Option<Found>>> {
         let _interests: Vec<_> = places.keys().map(|partition| self.interest(&partition.topic)).collect();
         let mut found = BTreeMap::new();
         let mut rng = self.context().rng();
         let mut failures = 0;
         while !places.is_empty() {
-            let failure = match self.look_up(pool, &mut places, &mut found, deadline).await {
+            let asking = Asking { pool, isolation, deadline };
+            let failure = match self.look_up(asking, &mut places, &mut found).await {
                 Ok(()) if places.is_empty() => break,
                 Ok(()) => Error::refused(ErrorCode::LeaderNotAvailable),
                 Err(failure) => failure,
@@ -79,25 +98,26 @@ impl Cluster {
     /// One round: every leader is asked once. What is found moves from `places` to `found`.
     async fn look_up(
         &self,
-        pool: &Pool,
+        Asking { pool, isolation, deadline }: Asking<'_>,
         places: &mut BTreeMap<TopicPartition, Place>,
-        found: &mut BTreeMap<TopicPartition, i64>,
-        deadline: Moment,
+        found: &mut BTreeMap<TopicPartition, Option<Found>>,
     ) -> Result<()> {
         for (leader, asked) in self.by_leader(places, deadline).await? {
             let attempt = Attempt { pool, target: Target::Node(leader), deadline };
-            let answer = self.attempt(&attempt, |_| request(&asked)).await?;
+            let wall = self.context().clock.wall();
+            let answer = self.attempt(&attempt, |_| request(&asked, isolation, wall)).await?;
             for (partition, answer) in answers(answer) {
                 let Some(place) = asked.get(&partition) else { continue };
-                match (ErrorCode::from(answer.error_code), answer.offset, place) {
-                    (ErrorCode::None, ..0, Place::Since(_)) => {
-                        places.insert(partition, Place::Latest);
-                    }
-                    (ErrorCode::None, 0.., _) => {
+                match (ErrorCode::from(answer.error_code), Found::of(&answer), place) {
+                    (ErrorCode::None, None, Place::Since(_) | Place::Within(_)) => {
                         places.remove(&partition);
-                        found.insert(partition, answer.offset);
+                        found.insert(partition, None);
                     }
-                    (ErrorCode::None, ..) => {
+                    (ErrorCode::None, Some(at), _) => {
+                        places.remove(&partition);
+                        found.insert(partition, Some(at));
+                    }
+                    (ErrorCode::None, None, _) => {
                         return Err(Error::new(ErrorKind::Malformed).what("an offset is below zero"));
                     }
                     (code, ..) if code.is_retriable() => self.on_refusal(&attempt.target, code),
@@ -140,21 +160,22 @@ impl Cluster {
     }
 }
 
-fn request(places: &BTreeMap<TopicPartition, Place>) -> ListOffsetsRequest {
+fn request(
+    places: &BTreeMap<TopicPartition, Place>,
+    isolation: Isolation,
+    wall: Timestamp,
+) -> ListOffsetsRequest {
     let mut topics: BTreeMap<&Arc<str>, Vec<ListOffsetsPartition>> = BTreeMap::new();
     for (partition, place) in places {
-        let timestamp = match place {
-            Place::Earliest => EARLIEST,
-            Place::Latest => LATEST,
-            Place::Since(timestamp) => timestamp.0.max(0),
-        };
+        let timestamp = place.timestamp(wall);
         let partition_index = partition.partition;
         let asked = ListOffsetsPartition { partition_index, timestamp, ..Default::default() };
         topics.entry(&partition.topic).or_default().push(asked);
     }
     let topic = |(name, partitions): (&Arc<str>, _)| ListOffsetsTopic { name: name.to_string(), partitions };
     let topics = topics.into_iter().map(topic).collect();
-    ListOffsetsRequest { replica_id: -1, topics, ..Default::default() }
+    let isolation_level = isolation.level();
+    ListOffsetsRequest { replica_id: -1, isolation_level, topics, ..Default::default() }
 }
 
 fn answers(

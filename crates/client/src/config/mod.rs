@@ -5,5 +5,5 @@ mod consumer;
 mod producer;
 
 pub use connection::Connection;
-pub use consumer::{Consumer, StartOffset};
+pub use consumer::{Consumer, Isolation, StartOffset};
 pub use producer::Producer;

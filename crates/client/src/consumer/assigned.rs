@@ -8,7 +8,12 @@ use std::{
 
 use vltava_core::TopicPartition;
 
-use super::{AssignmentId, Offset, RecordBatch, fetcher::Assignment, fetcher::Fetcher, streams::Streams};
+use super::{
+    AssignmentId, ConsumerRecord, Notices, Offset, PartitionStream, RecordBatch, RecordStream,
+    fetcher::{Assignment, Fetcher},
+    notice::Teller,
+    streams::Streams,
+};
 use crate::{Client, config, error::Result, task::Task};
 
 /// A consumer of partitions that were named outright. It belongs to no group and commits nothing; fetching stops
@@ -18,6 +23,7 @@ pub struct AssignedConsumer {
     streams: Streams,
     positions: BTreeMap<TopicPartition, i64>,
     ends: Option<BTreeMap<TopicPartition, i64>>,
+    teller: Teller,
     _driver: Task,
 }
 
@@ -29,15 +35,21 @@ impl AssignedConsumer {
     ) -> Self {
         let mut fetcher = Fetcher::new(client, config);
         let partitions: BTreeMap<_, _> = partitions.into_iter().collect();
-        let assignment = |(topic_partition, start)| Assignment { topic_partition, start, committed: None };
+        let assignment = |(topic_partition, start)| Assignment {
+            topic_partition,
+            start,
+            leader_epoch: -1,
+            committed: None,
+        };
         let mut streams = Streams::default();
         streams.extend(fetcher.assign(AssignmentId(0), partitions.into_iter().map(assignment)));
+        let teller = fetcher.teller().clone();
         let driver = Task::spawn(async move {
             loop {
                 fetcher.drive().await;
             }
         });
-        Self { streams, positions: BTreeMap::new(), ends: None, _driver: driver }
+        Self { streams, positions: BTreeMap::new(), ends: None, teller, _driver: driver }
     }
 
     /// Makes [`next`](Self::next) end once every partition has been read up to its offset here. Partitions that are
@@ -46,10 +58,35 @@ impl AssignedConsumer {
         self.ends = Some(ends.into_iter().collect());
     }
 
-    /// The next batch of any partition, each having its turn; none once all have been read up to where they are to
-    /// stop. Cancel-safe.
+    /// The next batch of any partition, each having its turn, or what [`recv`](Self::recv) has left of one; none once
+    /// all have been read up to where they are to stop. Cancel-safe.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The next record; otherwise as [`next`](Self::next). Cancel-safe.
+    pub async fn recv(&mut self) -> Result<Option<ConsumerRecord>> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The records as a [`Stream`](futures_core::Stream); the consumer itself is one of batches.
+    pub fn records(&mut self) -> RecordStream<'_, Self> {
+        RecordStream(self)
+    }
+
+    /// Tells from now on which positions jumped, which ends were reached, what stands still.
+    pub fn notices(&self) -> Notices {
+        self.teller.notices()
+    }
+
+    /// The partitions that are read: where each stands and how far it lags.
+    pub fn partitions(&self) -> impl ExactSizeIterator<Item = &PartitionStream> {
+        self.streams.iter()
+    }
+
+    /// A partition that is read, to pause it, to go on elsewhere, or to read it alone.
+    pub fn partition(&mut self, partition: &TopicPartition) -> Option<&mut PartitionStream> {
+        self.streams.find(partition)
     }
 
     /// The offset after everything that was handed out or skipped, for every partition of which it is known.
@@ -59,10 +96,21 @@ impl AssignedConsumer {
         self.positions.clone().into_iter().chain(current).collect()
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>>> {
+        self.poll_until_ends(|streams| streams.poll_next(cx))
+    }
+
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<ConsumerRecord>>> {
+        self.poll_until_ends(|streams| streams.poll_recv(cx))
+    }
+
+    fn poll_until_ends<T>(
+        &mut self,
+        poll: impl FnOnce(&mut Streams) -> Poll<Result<T>>,
+    ) -> Poll<Result<Option<T>>> {
         self.retire();
-        match self.streams.poll_next(cx) {
-            Poll::Ready(batch) => Poll::Ready(batch.map(Some)),
+        match poll(&mut self.streams) {
+            Poll::Ready(it) => Poll::Ready(it.map(Some)),
             Poll::Pending => {
                 self.retire();
                 if self.ends.is_some() && self.streams.is_empty() {

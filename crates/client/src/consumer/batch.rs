@@ -75,7 +75,22 @@ impl RecordBatch {
 
     /// The records in order as handles that keep the batch alive, for whoever passes them on.
     pub fn records(&self) -> impl Iterator<Item = Record> + use<'_> {
+        self.owned()
+    }
+
+    /// The same, on its own.
+    pub(super) fn owned(&self) -> record::Owned {
         self.records.owned_since(self.first)
+    }
+
+    /// Records below this offset are none of the batch's.
+    pub(super) fn first(&self) -> i64 {
+        self.first
+    }
+
+    /// The batch without what is below `first`, which leaves `count` records.
+    pub(super) fn since(self, first: i64, count: usize) -> Self {
+        Self { first, count, ..self }
     }
 
     /// The offset to go on from after this batch; the one to commit once all of it is done.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vltava_core::TopicPartition;
+use vltava_core::{TopicPartition, fetch::Isolation};
 
 use super::{AssignedConsumer, Offset};
 use crate::{
@@ -87,9 +87,33 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Fetched and not yet taken: beyond this, every partition may still hold one batch.
+    /// Fetched, or being fetched, and not yet taken: beyond this, every partition may still hold one batch.
     pub fn prefetch_bytes(mut self, bytes: usize) -> Self {
         self.config.prefetch_bytes = bytes;
+        self
+    }
+
+    /// Whose records are read: all, or those of transactions that were committed.
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.config.isolation = isolation;
+        self
+    }
+
+    /// Where the reader stands, in the words of the brokers' `broker.rack`: a replica there is read from (KIP-392).
+    pub fn rack(mut self, rack: impl Into<String>) -> Self {
+        self.config.rack = rack.into();
+        self
+    }
+
+    /// Has it told when all of a partition has been handed out, as [`Notice::EndReached`](super::Notice).
+    pub fn end_notices(mut self, wanted: bool) -> Self {
+        self.config.end_notices = wanted;
+        self
+    }
+
+    /// A partition that does not get on for so long, though there is more of it, is told of, and asked for anew.
+    pub fn stall_after(mut self, time: Duration) -> Self {
+        self.config.stall_after = time;
         self
     }
 

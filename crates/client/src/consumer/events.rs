@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Commit, Event, streams::Streams};
+use super::{Commit, Event, Notices, notice::Teller, streams::Streams};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The changes of what this member owns, in order.
@@ -17,11 +17,18 @@ pub struct Events {
     /// Told before, and handed back.
     again: Option<Event>,
     told: mpsc::Receiver<Result<Event>>,
+    teller: Teller,
 }
 
 impl Events {
-    pub(crate) fn new(told: mpsc::Receiver<Result<Event>>) -> Self {
-        Self { again: None, told }
+    pub(crate) fn new(told: mpsc::Receiver<Result<Event>>, teller: Teller) -> Self {
+        Self { again: None, told, teller }
+    }
+
+    /// Tells from now on which positions jumped, which ends were reached, what stands still: of all partitions that
+    /// this member owns.
+    pub fn notices(&self) -> Notices {
+        self.teller.notices()
     }
 
     /// Streams that were taken and are to be had once more.

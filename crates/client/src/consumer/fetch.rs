@@ -1,7 +1,10 @@
 //! How what a fetch brought is kept until its reader takes it.
 
 use bytes::Bytes;
-use vltava_core::{TopicPartition, fetch::Fetched};
+use vltava_core::{
+    TopicPartition,
+    fetch::{Failure, Fetched, Isolation, Visible},
+};
 use vltava_wire::{ErrorCode, messages::FetchResponse, record};
 
 use super::lane::Item;
@@ -18,17 +21,40 @@ pub(super) fn bytes(answer: &FetchResponse) -> usize {
 }
 
 /// The whole batches that came, for the lane of their partition. The answer they came in has `answer_bytes`.
-pub(super) fn items(fetched: Fetched, answer_bytes: usize) -> Vec<Item> {
-    let Fetched { records, from, high_watermark, .. } = fetched;
+pub(super) fn items(fetched: Fetched, answer_bytes: usize, isolation: Isolation) -> Vec<Item> {
+    let Fetched { records, from, ends, aborted, .. } = fetched;
+    let mut items = Vec::new();
+    if isolation == Isolation::ReadCommitted {
+        items.push(Item::Visible(Visible::new(aborted)));
+    }
     let whole = record::batches(own(records, answer_bytes)).map_while(Result::ok);
     let wanted = whole.filter(|batch| batch.last_offset() >= from);
-    wanted.map(|batch| Item::Batch { batch, high_watermark }).collect()
+    let high_watermark = ends.high_watermark;
+    items.extend(wanted.map(|batch| Item::Batch { batch, high_watermark }));
+    items
 }
 
 /// Why reading has stopped at `offset`.
-pub(super) fn failure(partition: &TopicPartition, offset: Option<i64>, code: ErrorCode) -> Error {
+pub(super) fn failure(partition: &TopicPartition, offset: Option<i64>, failure: Failure) -> Error {
     let at = offset.map_or_else(String::new, |offset| format!(" at offset {offset}"));
-    let error = match code {
+    let error = match failure {
+        Failure::Truncated { safe } => truncated(safe),
+        Failure::Refused(code) => refused(code),
+    };
+    error.doing(format!("reading {partition}{at}"))
+}
+
+fn truncated(safe_offset: Option<i64>) -> Error {
+    let since = safe_offset.map_or_else(String::new, |safe| format!(" from offset {safe} on"));
+    Error::new(ErrorKind::LogTruncated { safe_offset })
+        .what(format!(
+            "what was read is no longer in the log{since}: a leader was elected that did not have it"
+        ))
+        .fix("start at the first offset that is another's, or say by `start` to go on there")
+}
+
+fn refused(code: ErrorCode) -> Error {
+    match code {
         ErrorCode::OffsetOutOfRange => Error::new(ErrorKind::NoOffset)
             .what("the log does not have this offset, or not any more")
             .fix("start elsewhere, or say by `start` where to start then"),
@@ -42,8 +68,7 @@ pub(super) fn failure(partition: &TopicPartition, offset: Option<i64>, code: Err
             .what("the topic was deleted and made anew since it was last read")
             .fix("start at an offset of the new topic, or say by `start` where to start then"),
         code => Error::refused(code),
-    };
-    error.doing(format!("reading {partition}{at}"))
+    }
 }
 
 /// Records as they are kept: a small part of a large answer is copied.

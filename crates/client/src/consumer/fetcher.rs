@@ -13,34 +13,44 @@ use tokio::sync::Notify;
 use tracing::{debug, warn};
 use vltava_core::{
     Moment, Rng, TopicPartition,
-    cluster::{NodeId, Target, View},
-    fetch::{self as room, Cause, Edge, Event, Positions, Reset, Start, Todo},
+    cluster::{NodeId, Target},
+    fetch::{self as room, Cause, Event, Isolation, Positions, Reset, Todo},
 };
 use vltava_wire::{
-    ErrorCode,
-    messages::{FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse},
+    Api,
+    messages::{
+        FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse, OffsetForLeaderEpochRequest,
+        OffsetForLeaderEpochResponse,
+    },
 };
 
 use super::{
-    AssignmentId, Offset, PartitionStream, fetch,
-    lane::{Item, Lane},
-    stream::Identity,
+    AssignmentId, Jump, JumpCause, Notice, Offset, PartitionStream, fetch,
+    lane::{Item, Lane, Look},
+    notice::Teller,
+    partition::Partition,
+    stream::{Identity, Way},
 };
 use crate::{
-    Client, StartOffset,
+    Client,
     alarm::Alarm,
-    cluster::{Attempt, Cluster, Interest, Place},
+    cluster::{Attempt, Cluster},
     config,
-    error::{Error, ErrorKind, Result},
+    error::Result,
     net::{BoxFuture, Pool},
     news::Reader,
 };
+
+/// Before this version, the ends of epochs are told to other brokers only.
+const EPOCHS_SINCE: i16 = 3;
 
 /// A partition to read, and where from.
 #[derive(Debug, Clone)]
 pub(crate) struct Assignment {
     pub(crate) topic_partition: TopicPartition,
     pub(crate) start: Offset,
+    /// The epoch of the leader that wrote the record before an exact start; below zero if unknown.
+    pub(crate) leader_epoch: i32,
     /// What the group had committed, for the stream to tell.
     pub(crate) committed: Option<(i64, String)>,
 }
@@ -53,6 +63,23 @@ pub(crate) struct Started {
     pub(crate) offset: i64,
 }
 
+/// A partition whose log is another than the one that was read: it has to be read again from further back, under
+/// another assignment.
+#[derive(Debug)]
+pub(crate) struct WentBack {
+    pub(crate) assignment: AssignmentId,
+    pub(crate) jump: Jump,
+}
+
+/// What the owner of a fetcher has to know.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Where a partition begins was looked up: before anything that was read from there on can be answered to.
+    Started(Started),
+    /// To be followed by [`Fetcher::start_over`]. Told only to who wants to, see [`Fetcher::for_member`].
+    WentBack(WentBack),
+}
+
 /// The fetching of all that is assigned to one consumer.
 pub(crate) struct Fetcher {
     cluster: Cluster,
@@ -60,47 +87,53 @@ pub(crate) struct Fetcher {
     pool: Arc<Pool>,
     positions: Positions,
     partitions: BTreeMap<TopicPartition, Partition>,
-    prefetch_bytes: usize,
+    teller: Teller,
+    isolation: Isolation,
+    end_notices: bool,
     /// Beyond the time that a broker may hold a fetch back, it has the request timeout to answer.
     wait_max: std::time::Duration,
     calls: FuturesUnordered<BoxFuture<Done>>,
-    started: VecDeque<Started>,
+    told: VecDeque<Told>,
+    /// Whether the owner has partitions start over whose log is another.
+    for_member: bool,
     room: Arc<Notify>,
     news: Reader,
     alarm: Alarm,
     rng: Rng,
 }
 
-/// A partition that is assigned.
-struct Partition {
-    assignment: AssignmentId,
-    lane: Arc<Lane>,
-    /// The cluster has told of it.
-    known: bool,
-    /// Whoever assigned it may know of it before this client does: until then it is waited for.
-    patience: Moment,
-    _interest: Interest,
-}
-
 /// An answer, or none.
 enum Done {
     Fetched(NodeId, Result<FetchResponse>),
     Found(NodeId, Result<ListOffsetsResponse>),
-    /// Where a time begins.
-    Since(TopicPartition, AssignmentId, Result<BTreeMap<TopicPartition, i64>>),
+    /// None from a broker that is too old to be asked.
+    Checked(NodeId, Result<Option<OffsetForLeaderEpochResponse>>),
 }
 
 impl Fetcher {
     pub(crate) fn new(client: &Client, config: config::Consumer) -> Self {
+        Self::with_pool(client, config, Arc::new(Pool::new(client.context.clone())))
+    }
+
+    /// For a member of a group, whose partitions have another assignment from when their log is another.
+    pub(crate) fn for_member(client: &Client, config: config::Consumer) -> Self {
+        Self { for_member: true, ..Self::new(client, config) }
+    }
+
+    /// With connections that others may use in turn.
+    pub(crate) fn with_pool(client: &Client, config: config::Consumer, pool: Arc<Pool>) -> Self {
         let (context, cluster) = (&client.context, client.cluster.clone());
         Self {
-            pool: Arc::new(Pool::new(context.clone())),
-            positions: Positions::new(settings(&config)),
+            pool,
             partitions: BTreeMap::new(),
-            prefetch_bytes: config.prefetch_bytes,
+            teller: Teller::new(),
+            isolation: config.isolation,
+            end_notices: config.end_notices,
             wait_max: config.max_wait,
+            positions: Positions::new(settings(config)),
             calls: FuturesUnordered::new(),
-            started: VecDeque::new(),
+            told: VecDeque::new(),
+            for_member: false,
             room: Arc::default(),
             news: cluster.news(),
             alarm: Alarm::new(context.clock.clone()),
@@ -128,12 +161,35 @@ impl Fetcher {
         }
     }
 
-    /// Fetches, for as long as it is polled, and completes where a start was found: before anything that was read
-    /// from there on can be answered to. Cancel-safe: nothing that came is lost.
-    pub(crate) async fn drive(&mut self) -> Started {
+    /// Reads a partition again from further back: from where its jump leads, or from the offset that is committed
+    /// if that is earlier and still means something. What was fetched and not taken is dropped, and its stream ends.
+    pub(crate) fn start_over(
+        &mut self,
+        WentBack { assignment: before, mut jump }: WentBack,
+        assignment: AssignmentId,
+        committed: Option<i64>,
+    ) -> Option<PartitionStream> {
+        let topic_partition = jump.topic_partition.clone();
+        let partition = self.partitions.get_mut(&topic_partition).filter(|it| it.assignment == before)?;
+        let lane = Arc::new(Lane::new(self.room.clone()));
+        std::mem::replace(&mut partition.lane, lane.clone()).end();
+        partition.assignment = assignment;
+        if jump.cause == JumpCause::Truncated
+            && let Some(undone) = committed.or(partition.begun).filter(|undone| *undone < jump.to)
+        {
+            jump.to = undone;
+            self.go_to(&topic_partition, Offset::Exact(undone), -1);
+        }
+        lane.put([Item::Jumped(jump)], 0);
+        Some(self.stream(Identity { topic_partition, assignment, committed: None }, lane))
+    }
+
+    /// Fetches, for as long as it is polled, until there is something to tell. Cancel-safe: nothing that came is
+    /// lost.
+    pub(crate) async fn drive(&mut self) -> Told {
         loop {
-            if let Some(started) = self.started.pop_front() {
-                return started;
+            if let Some(told) = self.told.pop_front() {
+                return told;
             }
             let deadline = self.act();
             tokio::select! {
@@ -146,50 +202,61 @@ impl Fetcher {
         }
     }
 
+    /// Where notices are told.
+    pub(crate) fn teller(&self) -> &Teller {
+        &self.teller
+    }
+
     fn assign_one(&mut self, assignment: AssignmentId, it: Assignment) -> PartitionStream {
-        let Assignment { topic_partition, start, committed } = it;
+        let Assignment { topic_partition, start, leader_epoch, committed } = it;
         let lane = Arc::new(Lane::new(self.room.clone()));
         let _interest = self.cluster.interest(&topic_partition.topic);
         let context = self.cluster.context();
         let patience = context.now() + context.connection.call_timeout;
-        let partition = Partition { assignment, lane: lane.clone(), known: false, patience, _interest };
+        let partition = Partition {
+            assignment,
+            lane: lane.clone(),
+            is_paused: false,
+            begun: None,
+            known: false,
+            patience,
+            _interest,
+        };
         self.partitions.insert(topic_partition.clone(), partition);
-        match start {
-            Offset::Exact(offset) => self.start_at(&topic_partition, offset),
-            Offset::Earliest => self.positions.assign(topic_partition.clone(), Start::Edge(Edge::Earliest)),
-            Offset::Latest => self.positions.assign(topic_partition.clone(), Start::Edge(Edge::Latest)),
-            Offset::Timestamp(since) => self.seek(&topic_partition, assignment, Place::Since(since)),
-        }
-        let identity = Identity { topic_partition, assignment, committed };
-        PartitionStream::new(identity, lane, self.cluster.context().clone())
+        self.go_to(&topic_partition, start, leader_epoch);
+        self.stream(Identity { topic_partition, assignment, committed }, lane)
     }
 
-    fn start_at(&mut self, partition: &TopicPartition, offset: i64) {
-        self.positions.assign(partition.clone(), Start::At(offset));
-        if let Some(it) = self.partitions.get(partition) {
+    fn stream(&self, identity: Identity, lane: Arc<Lane>) -> PartitionStream {
+        let way = Way {
+            lane,
+            teller: self.teller.clone(),
+            context: self.cluster.context().clone(),
+            isolation: self.isolation,
+            end_notices: self.end_notices,
+        };
+        PartitionStream::new(identity, way)
+    }
+
+    /// Goes on with a partition there.
+    fn go_to(&mut self, partition: &TopicPartition, offset: Offset, leader_epoch: i32) {
+        let now = self.cluster.context().now();
+        self.positions.assign(now, partition.clone(), offset.start(leader_epoch));
+        if let (Offset::Exact(offset), Some(it)) = (offset, self.partitions.get_mut(partition)) {
+            it.begun = Some(offset);
             it.lane.put([Item::Position(offset)], 0);
         }
     }
 
-    /// Finds out where a time begins before anything is read.
-    fn seek(&mut self, partition: &TopicPartition, assignment: AssignmentId, place: Place) {
-        let (cluster, pool, partition) = (self.cluster.clone(), self.pool.clone(), partition.clone());
-        let deadline = cluster.context().now() + cluster.context().connection.call_timeout;
-        self.calls.push(Box::pin(async move {
-            let places = BTreeMap::from([(partition.clone(), place)]);
-            Done::Since(partition, assignment, cluster.offsets(&pool, places, deadline).await)
-        }));
-    }
-
     /// Starts whatever can be started; says when there may be more.
     fn act(&mut self) -> Option<Moment> {
-        let now = self.cluster.context().now();
+        let (now, wall) = (self.cluster.context().now(), self.cluster.context().clock.wall());
         self.look_around(now);
-        let queued = self.partitions.values().map(|it| it.lane.bytes()).sum();
-        while let Some((node, todo)) = self.cluster.view(|view| self.positions.poll(now, view)) {
+        while let Some((node, todo)) = self.cluster.view(|view| self.positions.poll(now, wall, view)) {
             match todo {
-                Todo::Fetch { request, version_max } => self.fetch(node, request, version_max, queued),
+                Todo::Fetch { request, version_max } => self.fetch(node, request, version_max),
                 Todo::Lookup(request) => self.look_up(node, request),
+                Todo::Validate(request) => self.validate(node, request),
             }
         }
         self.tell_all(0);
@@ -200,49 +267,46 @@ impl Fetcher {
         unknown.map(|it| it.patience).chain(self.positions.deadline(now)).min()
     }
 
-    /// Takes note of lanes that were emptied or left, and of partitions that are not there.
+    /// Takes note of lanes that were emptied or left, of what readers wish, and of partitions that are not there.
     fn look_around(&mut self, now: Moment) {
+        let mut sought = Vec::new();
         let Self { positions, partitions, cluster, .. } = self;
         let is_fresh = cluster.is_answered();
         partitions.retain(|name, partition| {
-            if partition.lane.has_ended() {
+            let Look { has_ended, is_taken, is_paused, seek } = partition.lane.look();
+            if has_ended {
                 positions.unassign(name);
                 return false;
             }
-            if partition.lane.bytes() == 0 {
+            sought.extend(seek.map(|offset| (name.clone(), offset)));
+            if is_taken {
                 positions.taken(name);
             }
+            match (partition.is_paused, is_paused) {
+                (false, true) => positions.pause(name),
+                (true, false) => positions.resume(name),
+                _ => (),
+            }
+            partition.is_paused = is_paused;
             if !partition.known {
-                match cluster.view(|view| whether_known(view, name)) {
-                    Ok(known) => partition.known = known,
-                    Err(error)
-                        if error.kind() == ErrorKind::UnknownTopic
-                            && (now < partition.patience || !is_fresh) =>
-                    {
-                        cluster.stale();
-                    }
-                    Err(error) => {
-                        positions.unassign(name);
-                        partition.known = true;
-                        partition.lane.put([Item::Failed(error)], 0);
-                    }
-                }
+                partition.look_for(name, cluster, is_fresh, now, positions);
             }
             true
         });
+        for (partition, offset) in sought {
+            self.go_to(&partition, offset, -1);
+        }
     }
 
-    fn fetch(&mut self, node: NodeId, mut request: FetchRequest, version_max: i16, queued: usize) {
-        // One batch comes even if it is larger: no partition starves while others fill the memory.
-        let free = self.prefetch_bytes.saturating_sub(queued).max(1);
-        request.max_bytes = request.max_bytes.min(number(free));
+    fn fetch(&mut self, node: NodeId, request: FetchRequest, version_max: i16) {
         let (cluster, pool) = (self.cluster.clone(), self.pool.clone());
         let timeout = cluster.context().connection.request_timeout;
         let (deadline, patience) = (cluster.context().now() + timeout, timeout + self.wait_max);
         self.calls.push(Box::pin(async move {
             let attempt = Attempt { pool: &pool, target: Target::Node(node), deadline };
+            let build = |version| room::in_version(request, version);
             let answer = match cluster.link(&attempt).await {
-                Ok(link) => match link.send_at_most(version_max, |_| request, patience) {
+                Ok(link) => match link.send_at_most(version_max, build, patience) {
                     Ok(answer) => answer.wait().await,
                     Err(error) => Err(error),
                 },
@@ -261,6 +325,15 @@ impl Fetcher {
         }));
     }
 
+    fn validate(&mut self, node: NodeId, request: OffsetForLeaderEpochRequest) {
+        let (cluster, pool) = (self.cluster.clone(), self.pool.clone());
+        let deadline = cluster.context().now() + cluster.context().connection.request_timeout;
+        self.calls.push(Box::pin(async move {
+            let attempt = Attempt { pool: &pool, target: Target::Node(node), deadline };
+            Done::Checked(node, epochs(&cluster, &attempt, request).await)
+        }));
+    }
+
     fn settle(&mut self, done: Done) {
         let now = self.cluster.context().now();
         let mut answer_bytes = 0;
@@ -268,7 +341,10 @@ impl Fetcher {
             Done::Fetched(node, Ok(answer)) => {
                 answer_bytes = fetch::bytes(&answer);
                 self.cluster.context().counters.bytes_fetched.add(answer_bytes as u64);
-                self.positions.on_fetched(now, node, answer, &mut self.rng);
+                let hints = self.positions.on_fetched(now, node, answer, &mut self.rng);
+                if !hints.is_empty() {
+                    self.cluster.learn(|view| hints.tell(view));
+                }
             }
             Done::Fetched(node, Err(error)) => {
                 debug!(%node, %error, "a fetch had no answer");
@@ -280,29 +356,21 @@ impl Fetcher {
                 debug!(%node, %error, "a lookup of offsets had no answer");
                 self.positions.on_lookup_cut(now, node, &mut self.rng);
             }
-            Done::Since(partition, assignment, found) => self.on_since(&partition, assignment, found),
-        }
-        self.tell_all(answer_bytes);
-        for (name, partition) in &self.partitions {
-            if let Some(high_watermark) = self.positions.high_watermark(name) {
-                partition.lane.set_high_watermark(high_watermark);
+            Done::Checked(node, Ok(Some(answer))) => {
+                self.positions.on_epochs(now, node, &answer, &mut self.rng);
+            }
+            Done::Checked(node, Ok(None)) => self.positions.on_epochs_unknown(node),
+            Done::Checked(node, Err(error)) => {
+                debug!(%node, %error, "a question for epochs had no answer");
+                self.positions.on_epochs_cut(now, node, &mut self.rng);
             }
         }
-    }
-
-    fn on_since(
-        &mut self,
-        partition: &TopicPartition,
-        assignment: AssignmentId,
-        found: Result<BTreeMap<TopicPartition, i64>>,
-    ) {
-        let Some(it) = self.partitions.get(partition).filter(|it| it.assignment == assignment) else {
-            return;
-        };
-        match found {
-            Ok(found) => found.values().for_each(|offset| self.start_at(partition, *offset)),
-            Err(error) => it.lane.put([Item::Failed(error)], 0),
+        for (name, partition) in &self.partitions {
+            if let Some(ends) = self.positions.ends(name) {
+                partition.lane.set_ends(ends);
+            }
         }
+        self.tell_all(answer_bytes);
     }
 
     fn tell_all(&mut self, answer_bytes: usize) {
@@ -313,65 +381,70 @@ impl Fetcher {
 
     /// Passes on to a partition's reader what has come of it.
     fn tell(&mut self, event: Event, answer_bytes: usize) {
-        let Some(Partition { lane, assignment, .. }) = self.partitions.get(event.partition()) else { return };
+        let Some(Partition { lane, assignment, begun, .. }) = self.partitions.get_mut(event.partition())
+        else {
+            return;
+        };
         match event {
             Event::Fetched(fetched) => {
                 let bytes = fetched.records.len();
-                lane.set_high_watermark(fetched.high_watermark);
-                lane.put(fetch::items(fetched, answer_bytes), bytes);
+                lane.put(fetch::items(fetched, answer_bytes, self.isolation), bytes);
+            }
+            Event::Jumped { partition, to, cause: Cause::Started, .. } => {
+                *begun = Some(to);
+                lane.put([Item::Position(to)], 0);
+                let (topic_partition, assignment) = (partition, *assignment);
+                self.told.push_back(Told::Started(Started { topic_partition, assignment, offset: to }));
             }
             Event::Jumped { partition, from, to, cause } => {
-                match cause {
-                    Cause::Started => (),
-                    Cause::OutOfRange => {
-                        warn!(%partition, ?from, to, "the log does not have the offset that is due: going on elsewhere");
-                    }
-                    Cause::Recreated => {
-                        warn!(%partition, ?from, to, "the topic was made anew: starting over");
-                    }
-                }
-                lane.put([Item::Position(to)], 0);
-                if cause == Cause::Started {
-                    let assignment = *assignment;
-                    self.started.push_back(Started { topic_partition: partition, assignment, offset: to });
+                warn!(%partition, ?from, to, ?cause, "reading goes on elsewhere");
+                let Some(cause) = JumpCause::of(cause) else { return };
+                let jump = Jump { topic_partition: partition, from, to, cause };
+                if self.for_member && from.is_some_and(|from| to < from) {
+                    self.told.push_back(Told::WentBack(WentBack { assignment: *assignment, jump }));
+                } else {
+                    lane.put([Item::Jumped(jump)], 0);
                 }
             }
-            Event::Failed { partition, offset, error } => {
-                lane.put([Item::Failed(fetch::failure(&partition, offset, error))], 0);
+            Event::Failed { partition, offset, failure } => {
+                lane.put([Item::Failed(fetch::failure(&partition, offset, failure))], 0);
+            }
+            Event::Stalled { partition: topic_partition, since, stall } => {
+                warn!(partition = %topic_partition, ?since, %stall, "a partition stands still: asking anew");
+                if let Some(node) = stall.node() {
+                    self.cluster.reconnect(&self.pool, node);
+                }
+                self.teller.tell(Notice::Stalled { topic_partition, since, stall });
             }
         }
     }
 }
 
-/// Whether the cluster has told of a partition yet; an error if, as far as is known, there is none.
-fn whether_known(view: &View, partition: &TopicPartition) -> Result<bool> {
-    let Some(topic) = view.topic(&partition.topic) else { return Ok(false) };
-    let count = topic.partitions.len();
-    let missing = |what: String| Err(Error::new(ErrorKind::UnknownTopic).what(what));
-    match topic.error {
-        ErrorCode::UnknownTopicOrPartition if count == 0 => {
-            missing(format!("topic {} is not there", partition.topic))
-        }
-        code if count == 0 && code != ErrorCode::None && !code.is_retriable() => {
-            Err(Error::refused(code).doing(format!("looking for topic {}", partition.topic)))
-        }
-        _ if count == 0 => Ok(false),
-        _ if usize::try_from(partition.partition).is_ok_and(|number| number < count) => Ok(true),
-        _ => missing(format!("{partition} is not there: the topic has {count} partitions")),
+/// Where epochs end, if the broker tells that to clients.
+async fn epochs(
+    cluster: &Cluster,
+    attempt: &Attempt<'_>,
+    request: OffsetForLeaderEpochRequest,
+) -> Result<Option<OffsetForLeaderEpochResponse>> {
+    let link = cluster.link(attempt).await?;
+    if !link.version(Api::OffsetForLeaderEpoch).is_ok_and(|version| version >= EPOCHS_SINCE) {
+        return Ok(None);
     }
+    cluster.attempt(attempt, |_| request).await.map(Some)
 }
 
-fn settings(config: &config::Consumer) -> room::Config {
+fn settings(config: config::Consumer) -> room::Config {
     room::Config {
         wait_max: config.max_wait,
         bytes_min: number(config.min_bytes),
         bytes_max: number(config.max_bytes),
         partition_bytes_max: number(config.partition_max_bytes),
-        reset: match config.start {
-            StartOffset::Earliest => Reset::To(Edge::Earliest),
-            StartOffset::Latest => Reset::To(Edge::Latest),
-            StartOffset::None => Reset::Fail,
-        },
+        queue_bytes_max: config.prefetch_bytes,
+        reset: config.start.offset().and_then(|it| it.place().ok()).map_or(Reset::Fail, Reset::To),
+        isolation: config.isolation,
+        rack: config.rack,
+        stall_after: config.stall_after,
+        ..room::Config::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use vltava_core::TopicPartition;
 
-use super::{PartitionStream, RecordBatch};
+use super::{ConsumerRecord, PartitionStream, RecordBatch};
 use crate::error::Result;
 
 /// Partition streams that are polled in turn, so that a busy one does not starve the others.
@@ -24,8 +24,13 @@ impl Streams {
         self.streams
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &PartitionStream> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &PartitionStream> {
         self.streams.iter()
+    }
+
+    /// The stream of a partition.
+    pub(crate) fn find(&mut self, partition: &TopicPartition) -> Option<&mut PartitionStream> {
+        self.streams.iter_mut().find(|stream| stream.topic_partition() == partition)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -40,16 +45,29 @@ impl Streams {
 
     /// The next batch of any partition. Pending also while there are no partitions.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<RecordBatch>> {
+        self.poll_turns(|stream| (stream.poll_next(cx), true))
+    }
+
+    /// The next record of any partition, whose turn lasts for a batch.
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<ConsumerRecord>> {
+        self.poll_turns(|stream| (stream.poll_recv(cx), stream.is_between_batches()))
+    }
+
+    /// Polls each once, until one has something. Its turn is over if it says so.
+    fn poll_turns<T>(
+        &mut self,
+        mut poll: impl FnMut(&mut PartitionStream) -> (Poll<Option<Result<T>>>, bool),
+    ) -> Poll<Result<T>> {
         let mut polled = 0;
         while polled < self.streams.len() {
             self.turn = if self.turn < self.streams.len() { self.turn } else { 0 };
-            match self.streams[self.turn].poll_next(cx) {
-                Poll::Ready(Some(batch)) => {
-                    self.turn += 1;
-                    return Poll::Ready(batch);
+            match poll(&mut self.streams[self.turn]) {
+                (Poll::Ready(Some(it)), is_over) => {
+                    self.turn += usize::from(is_over);
+                    return Poll::Ready(it);
                 }
-                Poll::Ready(None) => drop(self.streams.remove(self.turn)),
-                Poll::Pending => {
+                (Poll::Ready(None), _) => drop(self.streams.remove(self.turn)),
+                (Poll::Pending, _) => {
                     self.turn += 1;
                     polled += 1;
                 }

@@ -69,6 +69,11 @@ impl Pool {
         self.settle(&mut state, opened)
     }
 
+    /// Lets go of the connection to a broker, so that the next one who wants it makes another.
+    pub(crate) fn forget(&self, address: &Address) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(address);
+    }
+
     async fn turn<'a>(&self, slot: &'a Slot, broker: &Broker, by: Moment) -> Result<MutexGuard<'a, State>> {
         tokio::select! {
             biased;

@@ -2,4 +2,5 @@
 
 mod astray;
 mod moved;
+mod parted;
 pub(crate) mod peer;

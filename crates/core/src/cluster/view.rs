@@ -103,7 +103,11 @@ impl View {
     /// Takes the address of a broker, as answers of Produce and Fetch give it beside a new leader (KIP-951).
     pub fn on_broker(&mut self, id: i32, host: String, port: i32, rack: Option<String>) {
         let (Some(id), Ok(port)) = (node(id), u16::try_from(port)) else { return };
-        self.brokers.insert(id, Broker { id, host, port, rack });
+        let told = Broker { id, host, port, rack };
+        if self.brokers.get(&id) != Some(&told) {
+            self.brokers.insert(id, told);
+            self.revision += 1;
+        }
     }
 
     /// Takes a leader that an answer of Produce or Fetch named; says whether that was news.
@@ -370,6 +374,18 @@ mod tests {
         assert!(!view.on_leader(&orders, Leader { node: NodeId(2), epoch: 5 }));
         assert!(view.on_leader(&orders, Leader { node: NodeId(2), epoch: 6 }));
         assert_eq!(leader_of(&view, 0), Some((2, 6)));
+    }
+
+    #[test]
+    fn a_broker_named_by_the_way_is_news_once() {
+        let mut view = view([answer(7, &[(3, 5)])]);
+        let named = |view: &mut View, port| view.on_broker(3, "host-3".into(), port, None);
+        for (port, news) in [(9092, true), (9092, false), (9093, true), (-1, false)] {
+            let before = view.revision();
+            named(&mut view, port);
+            assert_eq!(view.revision() > before, news, "{port}");
+        }
+        assert_eq!(leader_of(&view, 0), Some((3, 5)), "now its leader can be reached");
     }
 
     #[test]

@@ -2,15 +2,23 @@
 //!
 //! Records are not read here: an answer's bytes are passed on as they came, once it is known where they end.
 
+mod answers;
+mod epochs;
 mod event;
+mod position;
 mod positions;
 mod reset;
 mod session;
 pub mod sessions;
+#[cfg(test)]
+mod tests;
 mod verdict;
+mod visible;
 
-pub use event::{Config, Event, Fetched, Todo};
+pub use answers::Hints;
+pub use event::{Config, Ends, Event, Failure, Fetched, Isolation, Stall, Todo, in_version};
 pub use positions::Positions;
-pub use reset::{Cause, Edge, Reset, Start};
+pub use reset::{Cause, Place, Point, Reset, Start};
 pub use session::{Session, Wanted};
 pub use verdict::Verdict;
+pub use visible::Visible;

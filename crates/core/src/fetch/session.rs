@@ -20,6 +20,8 @@ pub struct Wanted {
     pub offset: i64,
     /// Whom the client takes for the leader, or -1.
     pub leader_epoch: i32,
+    /// Which leader wrote what was read last, or -1.
+    pub last_epoch: i32,
     /// Bytes at most, save that one batch always comes.
     pub bytes_max: i32,
 }
@@ -35,25 +37,54 @@ pub struct Session {
     known: BTreeMap<TopicPartition, Wanted>,
     /// Of the latest request's topics.
     names: BTreeMap<Uuid, Arc<str>>,
+    /// Whether the latest request named topics by name; a session knows them one way or the other.
+    by_name: bool,
+    /// It is to be begun anew, though nothing is known to be wrong with it.
+    is_doubted: bool,
 }
 
 impl Session {
-    /// The next request for these partitions, all others being of no interest at the moment. Topics are named by
-    /// name and by id, of which the version takes one.
-    pub fn request(&mut self, wanted: BTreeMap<TopicPartition, Wanted>) -> FetchRequest {
+    /// The next request for these partitions, in their order, all others being of no interest at the moment. Topics
+    /// are named by name and by id, of which the version takes one: `by_name` says that it will be the name.
+    pub fn request(
+        &mut self,
+        wanted: impl IntoIterator<Item = (TopicPartition, Wanted)>,
+        by_name: bool,
+    ) -> FetchRequest {
+        if std::mem::take(&mut self.is_doubted) || by_name != self.by_name {
+            self.reset();
+        }
+        self.by_name = by_name;
         let mut request =
             FetchRequest { session_id: self.id, session_epoch: self.epoch, ..Default::default() };
-        let news = |it: &(&TopicPartition, &Wanted)| self.id == 0 || self.known.get(it.0) != Some(it.1);
-        for (partition, it) in wanted.iter().filter(news) {
-            topic(&mut request.topics, partition, it.topic_id).partitions.push(it.entry(partition.partition));
+        let mut known = BTreeMap::new();
+        self.names.clear();
+        for (partition, it) in wanted {
+            if self.id == 0 || self.known.get(&partition) != Some(&it) {
+                topic(&mut request.topics, &partition, it.topic_id)
+                    .partitions
+                    .push(it.entry(partition.partition));
+            }
+            self.names.entry(it.topic_id).or_insert_with(|| partition.topic.clone());
+            known.insert(partition, it);
         }
-        let kept = |partition: &TopicPartition, id| wanted.get(partition).is_some_and(|it| it.topic_id == id);
+        let kept = |partition: &TopicPartition, id| known.get(partition).is_some_and(|it| it.topic_id == id);
         for (partition, it) in self.known.iter().filter(|it| self.id != 0 && !kept(it.0, it.1.topic_id)) {
             forgotten(&mut request.forgotten_topics_data, partition, it.topic_id);
         }
-        self.names = wanted.iter().map(|(partition, it)| (it.topic_id, partition.topic.clone())).collect();
-        self.known = wanted;
+        self.known = known;
         request
+    }
+
+    /// Whether the latest request went on with a session.
+    pub fn is_begun(&self) -> bool {
+        self.id != 0
+    }
+
+    /// Has the next request say everything, in a new session: whatever the broker takes the session to be, it may be
+    /// wrong.
+    pub fn renew(&mut self) {
+        self.is_doubted = true;
     }
 
     /// Takes the answer to the latest request. An error means that there was no answer to it, and no session is left.
@@ -93,13 +124,14 @@ impl Wanted {
             partition,
             current_leader_epoch: self.leader_epoch,
             fetch_offset: self.offset,
+            last_fetched_epoch: self.last_epoch,
             partition_max_bytes: self.bytes_max,
             ..Default::default()
         }
     }
 }
 
-/// The topic's entry of a request, which is the latest, since partitions come in order.
+/// The topic's entry of a request: the latest, as long as partitions are of the same topic.
 fn topic<'a>(topics: &'a mut Vec<FetchTopic>, partition: &TopicPartition, id: Uuid) -> &'a mut FetchTopic {
     if topics.last().is_none_or(|it| it.topic != *partition.topic) {
         topics.push(FetchTopic { topic: partition.topic.to_string(), topic_id: id, ..Default::default() });
@@ -122,7 +154,8 @@ fn forgotten(topics: &mut Vec<ForgottenTopic>, partition: &TopicPartition, id: U
 mod tests {
     use super::*;
 
-    const AT_5: Wanted = Wanted { topic_id: Uuid(9), offset: 5, leader_epoch: 2, bytes_max: 1000 };
+    const AT_5: Wanted =
+        Wanted { topic_id: Uuid(9), offset: 5, leader_epoch: 2, last_epoch: 1, bytes_max: 1000 };
 
     fn wanted(all: &[(i32, Wanted)]) -> BTreeMap<TopicPartition, Wanted> {
         all.iter().map(|(number, it)| (TopicPartition::new("orders", *number), *it)).collect()
@@ -135,7 +168,7 @@ mod tests {
     /// A session whose broker knows of partitions 0 and 1.
     fn established() -> Session {
         let mut session = Session::default();
-        let request = session.request(wanted(&[(0, AT_5), (1, AT_5)]));
+        let request = session.request(wanted(&[(0, AT_5), (1, AT_5)]), false);
         assert_eq!((request.session_id, request.session_epoch, numbers(&request).len()), (0, 0, 2));
         assert_eq!(session.on_answer(&answer(77, ErrorCode::None)), Ok(()));
         session
@@ -152,7 +185,7 @@ mod tests {
     #[test]
     fn only_what_changed_is_said_again() {
         let mut session = established();
-        let request = session.request(wanted(&[(0, AT_5), (1, Wanted { offset: 6, ..AT_5 })]));
+        let request = session.request(wanted(&[(0, AT_5), (1, Wanted { offset: 6, ..AT_5 })]), false);
         assert_eq!((request.session_id, request.session_epoch), (77, 1));
         assert_eq!((numbers(&request), forgotten_numbers(&request)), (vec![1], vec![]));
     }
@@ -160,10 +193,10 @@ mod tests {
     #[test]
     fn what_is_of_no_interest_at_the_moment_is_taken_back() {
         let mut session = established();
-        let request = session.request(wanted(&[(1, AT_5)]));
+        let request = session.request(wanted(&[(1, AT_5)]), false);
         assert_eq!((numbers(&request), forgotten_numbers(&request)), (vec![], vec![0]));
         assert_eq!(session.on_answer(&answer(77, ErrorCode::None)), Ok(()));
-        let request = session.request(wanted(&[(0, AT_5), (1, AT_5)]));
+        let request = session.request(wanted(&[(0, AT_5), (1, AT_5)]), false);
         assert_eq!((request.session_epoch, numbers(&request)), (2, vec![0]), "and told again");
     }
 
@@ -171,7 +204,7 @@ mod tests {
     fn a_recreated_topic_is_forgotten_under_its_earlier_id() {
         let mut session = established();
         let recreated = Wanted { topic_id: Uuid(10), ..AT_5 };
-        let request = session.request(wanted(&[(0, recreated), (1, recreated)]));
+        let request = session.request(wanted(&[(0, recreated), (1, recreated)]), false);
         assert_eq!(request.topics.iter().map(|it| it.topic_id).collect::<Vec<_>>(), [Uuid(10)]);
         let forgotten = request.forgotten_topics_data;
         assert_eq!(
@@ -184,20 +217,20 @@ mod tests {
     fn without_a_session_everything_is_said_every_time() {
         let mut session = Session::default();
         for _ in 0..3 {
-            let request = session.request(wanted(&[(0, AT_5), (1, AT_5)]));
+            let request = session.request(wanted(&[(0, AT_5), (1, AT_5)]), false);
             assert_eq!((request.session_id, request.session_epoch, numbers(&request)), (0, 0, vec![0, 1]));
             assert_eq!(session.on_answer(&answer(0, ErrorCode::None)), Ok(()));
         }
-        assert_eq!(forgotten_numbers(&session.request(wanted(&[(1, AT_5)]))), Vec::<i32>::new());
+        assert_eq!(forgotten_numbers(&session.request(wanted(&[(1, AT_5)]), false)), Vec::<i32>::new());
     }
 
     #[test]
     fn a_session_that_the_broker_dropped_is_begun_again() {
         for error in [ErrorCode::FetchSessionIdNotFound, ErrorCode::InvalidFetchSessionEpoch] {
             let mut session = established();
-            session.request(wanted(&[(0, AT_5)]));
+            session.request(wanted(&[(0, AT_5)]), false);
             assert_eq!(session.on_answer(&answer(0, error)), Err(error));
-            let request = session.request(wanted(&[(0, AT_5), (1, AT_5)]));
+            let request = session.request(wanted(&[(0, AT_5), (1, AT_5)]), false);
             assert_eq!((request.session_id, request.session_epoch, numbers(&request)), (0, 0, vec![0, 1]));
         }
     }
@@ -205,10 +238,36 @@ mod tests {
     #[test]
     fn after_a_cut_everything_is_said_again() {
         let mut session = established();
-        session.request(wanted(&[(0, Wanted { offset: 9, ..AT_5 })]));
+        session.request(wanted(&[(0, Wanted { offset: 9, ..AT_5 })]), false);
         session.reset();
-        let request = session.request(wanted(&[(0, Wanted { offset: 9, ..AT_5 })]));
+        let request = session.request(wanted(&[(0, Wanted { offset: 9, ..AT_5 })]), false);
         assert_eq!((request.session_id, request.session_epoch, numbers(&request)), (0, 0, vec![0]));
+    }
+
+    #[test]
+    fn partitions_are_asked_for_in_the_order_in_which_they_are_named() {
+        let orders = |number| (TopicPartition::new("orders", number), AT_5);
+        let returns = (TopicPartition::new("returns", 0), Wanted { topic_id: Uuid(10), ..AT_5 });
+        let request = Session::default().request([orders(1), returns, orders(0)], false);
+        assert_eq!(numbers(&request), [1, 0, 0]);
+        assert_eq!(request.topics.iter().map(|it| it.topic_id).collect::<Vec<_>>(), [9, 10, 9].map(Uuid));
+    }
+
+    #[test]
+    fn a_session_knows_topics_by_name_or_by_id_but_not_both() {
+        let mut session = established();
+        let request = session.request(wanted(&[(0, AT_5)]), true);
+        assert_eq!((request.session_id, request.session_epoch, numbers(&request)), (0, 0, vec![0]));
+    }
+
+    #[test]
+    fn a_session_that_is_doubted_is_begun_anew() {
+        let mut session = established();
+        session.renew();
+        let request = session.request(wanted(&[(0, AT_5)]), false);
+        assert_eq!((request.session_id, request.session_epoch, numbers(&request)), (0, 0, vec![0]));
+        assert_eq!(session.on_answer(&answer(78, ErrorCode::None)), Ok(()));
+        assert_eq!(session.request(wanted(&[(0, AT_5)]), false).session_id, 78, "once");
     }
 
     #[test]

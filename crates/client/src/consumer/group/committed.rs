@@ -25,13 +25,23 @@ use crate::{
 /// From this version on offsets of open transactions can be waited for.
 const STABLE_SINCE: i16 = 7;
 
+/// What a group has committed for a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::consumer) struct Committed {
+    pub(in crate::consumer) offset: i64,
+    /// Who wrote the record before it; below zero if nobody said.
+    pub(in crate::consumer) leader_epoch: i32,
+    /// What was noted beside it.
+    pub(in crate::consumer) metadata: String,
+}
+
 /// The offset and the note that the group committed last for each partition that it committed.
 pub(super) async fn committed(
     cluster: Cluster,
     pool: Arc<Pool>,
     group: Arc<str>,
     partitions: BTreeSet<TopicPartition>,
-) -> Result<BTreeMap<TopicPartition, (i64, String)>> {
+) -> Result<BTreeMap<TopicPartition, Committed>> {
     if partitions.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -67,7 +77,7 @@ async fn ask(
     pool: &Pool,
     group: &Arc<str>,
     partitions: &BTreeSet<TopicPartition>,
-) -> Result<BTreeMap<TopicPartition, (i64, String)>> {
+) -> Result<BTreeMap<TopicPartition, Committed>> {
     let target = Target::Coordinator(group.clone());
     let deadline = cluster.context().now() + cluster.context().connection.request_timeout;
     let attempt = Attempt { pool, target: target.clone(), deadline };
@@ -121,15 +131,16 @@ fn request(group: &str, topics: &Topics, version: i16) -> OffsetFetchRequest {
 fn read(
     response: OffsetFetchResponse,
     topics: &Topics,
-) -> Result<BTreeMap<TopicPartition, (i64, String)>, ErrorCode> {
+) -> Result<BTreeMap<TopicPartition, Committed>, ErrorCode> {
     let ids: BTreeMap<Uuid, &Arc<str>> = topics.iter().map(|(name, (id, _))| (*id, name)).collect();
     let mut reader = Reader::default();
     check(response.error_code)?;
     response.groups.iter().try_for_each(|group| check(group.error_code))?;
-    for Told { topic, topic_id, partition, error, offset, metadata, .. } in told(response) {
+    for Told { topic, topic_id, partition, error, offset, leader_epoch, metadata } in told(response) {
         let by_id = ids.get(&topic_id).filter(|_| topic.is_empty());
         let name = by_id.map_or_else(|| Arc::from(topic), |name| Arc::clone(name));
-        reader.take(TopicPartition::new(name, partition), error, offset, metadata)?;
+        let committed = Committed { offset, leader_epoch, metadata };
+        reader.take(TopicPartition::new(name, partition), error, committed)?;
     }
     reader.finish(topics)
 }
@@ -137,28 +148,22 @@ fn read(
 #[derive(Default)]
 struct Reader {
     seen: BTreeSet<TopicPartition>,
-    found: BTreeMap<TopicPartition, (i64, String)>,
+    found: BTreeMap<TopicPartition, Committed>,
 }
 
 impl Reader {
-    fn take(
-        &mut self,
-        at: TopicPartition,
-        error: ErrorCode,
-        offset: i64,
-        note: String,
-    ) -> Result<(), ErrorCode> {
+    fn take(&mut self, at: TopicPartition, error: ErrorCode, committed: Committed) -> Result<(), ErrorCode> {
         if error != ErrorCode::None {
             return Err(error);
         }
-        if offset >= 0 {
-            self.found.insert(at.clone(), (offset, note));
+        if committed.offset >= 0 {
+            self.found.insert(at.clone(), committed);
         }
         self.seen.insert(at);
         Ok(())
     }
 
-    fn finish(self, topics: &Topics) -> Result<BTreeMap<TopicPartition, (i64, String)>, ErrorCode> {
+    fn finish(self, topics: &Topics) -> Result<BTreeMap<TopicPartition, Committed>, ErrorCode> {
         for (name, (_, numbers)) in topics {
             let is_missing = |number: &i32| !self.seen.contains(&TopicPartition::new(name.clone(), *number));
             if numbers.iter().any(is_missing) {
@@ -200,6 +205,7 @@ mod tests {
             partition_index: *number,
             error_code: code.code(),
             committed_offset: *offset,
+            committed_leader_epoch: 3,
             metadata: Some(format!("up to {offset}")),
             ..Default::default()
         };
@@ -211,13 +217,15 @@ mod tests {
 
     #[test]
     fn offsets_are_found_by_name_and_by_id() {
-        let found = BTreeMap::from([(TopicPartition::new("orders", 1), (5, "up to 5".to_owned()))]);
+        let committed = Committed { offset: 5, leader_epoch: 3, metadata: "up to 5".to_owned() };
+        let found = BTreeMap::from([(TopicPartition::new("orders", 1), committed)]);
         let new = by_id(&[(0, ErrorCode::None, -1), (1, ErrorCode::None, 5)]);
         assert_eq!(read(new, &topics()), Ok(found.clone()));
 
         let partition = |partition_index, committed_offset| OffsetFetchResponsePartition {
             partition_index,
             committed_offset,
+            committed_leader_epoch: 3,
             metadata: Some(format!("up to {committed_offset}")),
             ..Default::default()
         };

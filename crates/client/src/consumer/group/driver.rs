@@ -16,7 +16,11 @@ use vltava_core::{
     },
 };
 
-use super::{calls::Calls, committed::committed, outbox::Outbox};
+use super::{
+    calls::Calls,
+    committed::{Committed, committed},
+    outbox::Outbox,
+};
 use crate::{
     Client,
     alarm::Alarm,
@@ -25,7 +29,7 @@ use crate::{
     consumer::{
         AssignmentId, Commit, Committer, Event, Events, Offset, Revocation,
         events::Order,
-        fetcher::{Assignment, Fetcher, Started},
+        fetcher::{Assignment, Fetcher, Started, Told, WentBack},
     },
     context::Context,
     error::{Error, ErrorKind, Result},
@@ -82,7 +86,7 @@ enum Stage {
 }
 
 /// What a group has committed, and noted.
-type Offsets = BTreeMap<TopicPartition, (i64, String)>;
+type Offsets = BTreeMap<TopicPartition, Committed>;
 /// An assignment on its way: where its partitions begin is being asked for.
 struct Assigning {
     partitions: BTreeSet<TopicPartition>,
@@ -101,7 +105,7 @@ enum Woken {
     Ticket(Ticket),
     Order(Option<Order>),
     Starts(Result<Offsets>),
-    Started(Started),
+    Told(Told),
     News,
     HandedOver,
     Alarm,
@@ -127,7 +131,7 @@ impl Driver {
             start: consumer.start,
             member: Member::new(config, context.rng()),
             calls: Calls::new(cluster.clone(), group.clone()),
-            fetcher: Fetcher::new(client, consumer),
+            fetcher: Fetcher::for_member(client, consumer),
             orders: taken,
             takes_orders: true,
             outbox: Outbox::new(told),
@@ -148,7 +152,8 @@ impl Driver {
             cluster,
         };
         driver.want(&topics);
-        (driver, Events::new(events), Committer::new(orders))
+        let teller = driver.fetcher.teller().clone();
+        (driver, Events::new(events, teller), Committer::new(orders))
     }
 
     /// Runs until the member has left or failed, and everything was told.
@@ -178,7 +183,7 @@ impl Driver {
             () = self.outbox.hand_over(), if unread => Woken::HandedOver,
             () = self.news.changed() => Woken::News,
             () = self.alarm.wait(deadline) => Woken::Alarm,
-            started = self.fetcher.drive() => Woken::Started(started),
+            told = self.fetcher.drive() => Woken::Told(told),
         }
     }
 
@@ -196,7 +201,8 @@ impl Driver {
             Woken::HandedOver => self.leave_if_abandoned(now),
             Woken::Starts(Ok(committed)) => self.assigned(committed),
             Woken::Starts(Err(error)) => self.fail(error),
-            Woken::Started(started) => self.pin(started),
+            Woken::Told(Told::Started(started)) => self.pin(started),
+            Woken::Told(Told::WentBack(back)) => self.start_over(back),
             Woken::News | Woken::Alarm => self.count(now),
         }
     }
@@ -248,16 +254,35 @@ impl Driver {
         for topic_partition in partitions.iter().cloned() {
             let committed = committed.remove(&topic_partition);
             let start = match (&committed, self.start) {
-                (Some((offset, _)), _) => Offset::Exact(*offset),
-                (None, StartOffset::Earliest) => Offset::Earliest,
-                (None, StartOffset::Latest) => Offset::Latest,
-                (None, StartOffset::None) => return self.fail(self.no_offset(&topic_partition)),
+                (Some(it), _) => Offset::Exact(it.offset),
+                (None, start) => match start.offset() {
+                    Some(place) => place,
+                    None => return self.fail(self.no_offset(&topic_partition)),
+                },
             };
-            starts.push(Assignment { topic_partition, start, committed });
+            let leader_epoch = committed.as_ref().map_or(-1, |it| it.leader_epoch);
+            let committed = committed.map(|it| (it.offset, it.metadata));
+            starts.push(Assignment { topic_partition, start, leader_epoch, committed });
         }
         let streams = self.fetcher.assign(self.assignment, starts);
         self.assigned = partitions;
         self.outbox.push(Ok(Event::Assigned(streams)));
+    }
+
+    /// The log of a partition is another: what was read before cannot be committed any more, and what comes now has
+    /// lower offsets. The user hears of it as of a partition that was lost and has come back.
+    fn start_over(&mut self, back: WentBack) {
+        let (partition, before) = (back.jump.topic_partition.clone(), back.assignment);
+        let Some((assignment, committed)) = self.member.start_over(&partition) else { return };
+        let Some(stream) = self.fetcher.start_over(back, AssignmentId(assignment.0), committed) else {
+            return;
+        };
+        info!(group = %self.group, %partition, assignment = assignment.0, "starting over");
+        // Who has not heard of an earlier time need not.
+        if before == self.assignment || !self.outbox.withdraw(before) {
+            self.outbox.push(Ok(Event::Lost(vec![partition])));
+        }
+        self.outbox.push(Ok(Event::Assigned(vec![stream])));
     }
 
     fn revoke(&mut self, ticket: Ticket, partitions: BTreeSet<TopicPartition>, deadline: Moment) {
@@ -328,7 +353,7 @@ impl Driver {
     /// Commits the end of a log as the start that it was taken for: whoever gets the partition before the user has
     /// committed would take a later one. Nobody waits for it, and it never passes what the user commits.
     fn pin(&mut self, started: Started) {
-        if self.start != StartOffset::Latest {
+        if self.start == StartOffset::Earliest {
             return;
         }
         let Started { topic_partition, assignment, offset } = started;

@@ -71,6 +71,16 @@ impl Commits {
         self.stored.clear();
     }
 
+    /// A partition is read again from further back, under another number: what waits of it is refused. Says what is
+    /// stored of it, as far as it was committed under the number before.
+    pub(super) fn start_over(&mut self, partition: &TopicPartition, assignment: AssignmentId) -> Option<i64> {
+        self.assigned.insert(partition.clone(), assignment);
+        if let Some(entry) = self.pending.remove(partition) {
+            self.refuse(entry, Refusal::Retired(partition.clone()));
+        }
+        self.stored.remove(partition).map(|it| it.offset)
+    }
+
     /// No assignment stands any more: what waits is refused, and what is in flight is settled by its answer.
     pub(super) fn retire(&mut self) {
         self.assigned.clear();

@@ -127,6 +127,18 @@ impl Member {
         (self.generation >= 0).then_some((&*self.member_id, self.generation))
     }
 
+    /// One of its partitions is read again from further back, since its log is another: commits of what was read
+    /// before do not count any more, and the next may be lower. Gives the number under which it goes on, and what is
+    /// stored of it, as far as it was committed under the one before. None if it is not the member's.
+    pub fn start_over(&mut self, partition: &TopicPartition) -> Option<(AssignmentId, Option<i64>)> {
+        if !self.assigned.contains(partition) {
+            return None;
+        }
+        self.assignments += 1;
+        let assignment = AssignmentId(self.assignments);
+        Some((assignment, self.commits.start_over(partition, assignment)))
+    }
+
     /// Asks for commits; a `Committed` with this id follows.
     pub fn commit(&mut self, id: CommitId, commits: Vec<Commit>) {
         self.commits.push(id, commits);
