@@ -11,8 +11,8 @@ use std::{
 use tokio::time::{Instant, timeout};
 use vltava_broker::Broker;
 use vltava_client::{
-    AssignmentId, Commit, Committer, Consumer, ErrorKind, Event, Events, PartitionStream, RecordBatch,
-    Revocation, StartOffset, TopicPartition,
+    AssignmentId, Commit, Committer, Consumer, ErrorKind, Event, Events, Jump, JumpCause, NewTopic, Notice,
+    PartitionStream, RecordBatch, Revocation, StartOffset, TopicPartition,
 };
 use world::{GROUP, REBALANCE, SESSION, TOPIC, World};
 
@@ -216,6 +216,35 @@ async fn a_member_that_was_forgotten_loses_its_partitions_and_joins_again() {
     }
     assert_eq!(commit_one(&committer, commit(0, assignment, 1)).await, Err(ErrorKind::Retired));
     assert!(assigned(&mut events).await[0].assignment() > assignment);
+}
+
+/// Offsets of the old topic mean nothing in the new one, and would keep those of the new one from being committed.
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_made_anew_is_assigned_anew_and_committed_from_its_beginning() {
+    let mut world = World::new(1).await;
+    world.produce(0, 30).await;
+    let (member, _) = world.member().await;
+    let (admin, _) = world.client().await;
+    let mut consumer = member.subscribe([TOPIC]).await.expect("the topic is there");
+    let mut notices = consumer.notices();
+    let old = timeout(SOON, consumer.next()).await.expect("in time").expect("no error").expect("not the end");
+    consumer.commit(&old).await.expect("it is assigned");
+    assert_eq!(world.committed(0).await.0, 30);
+    admin.admin().delete_topic(TOPIC).await.expect("it is deleted");
+    admin.admin().create_topic(NewTopic::new(TOPIC).partitions(1)).await.expect("it is made anew");
+    world.produce(0, 3).await;
+    let seen = timeout(SESSION * 40, consumer.next()).await.expect("in time").expect("no error");
+    let new = seen.expect("not the end");
+    assert_eq!(values(&new), ["0:30", "0:31", "0:32"]);
+    assert!(new.assignment() > old.assignment());
+    consumer.commit(&new).await.expect("it is assigned");
+    assert_eq!(world.committed(0).await.0, 3);
+    let late = consumer.commit(&old).await.expect_err("it is of another topic");
+    assert_eq!(late.kind(), ErrorKind::Retired);
+    assert_eq!(world.committed(0).await.0, 3);
+    let topic_partition = TopicPartition::new(TOPIC, 0);
+    let jump = Jump { topic_partition, from: Some(30), to: 0, cause: JumpCause::Recreated };
+    assert_eq!(notices.next().await, Some(Notice::Jumped(jump)));
 }
 
 #[tokio::test(start_paused = true)]

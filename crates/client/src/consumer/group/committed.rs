@@ -207,7 +207,6 @@ mod tests {
             committed_offset: *offset,
             committed_leader_epoch: 3,
             metadata: Some(format!("up to {offset}")),
-            ..Default::default()
         };
         let partitions = partitions.iter().map(partition).collect();
         let topics = vec![OffsetFetchResponseTopics { topic_id: ID, partitions, ..Default::default() }];

@@ -273,6 +273,37 @@ fn commits_are_merged_one_in_flight_and_go_forward_only() {
 }
 
 #[test]
+fn a_partition_that_starts_over_is_committed_from_further_back_and_under_its_new_number_alone() {
+    let mut desk = Desk::assigned(&[0]);
+    let partition = TopicPartition::new("t", 0);
+    let done = |id| Step::Committed(CommitId(id), Ok(()));
+    let retired = |id| Step::Committed(CommitId(id), Err(Refusal::Retired(TopicPartition::new("t", 0))));
+    desk.commit(1, 9);
+    let (call, _) = desk.ask_to_commit();
+    desk.answer(call, committed(ErrorCode::None));
+    assert_eq!(desk.steps(), [done(1)]);
+    desk.commit(2, 12);
+    let (in_flight, _) = desk.ask_to_commit();
+    desk.commit(3, 15);
+    assert_eq!(desk.member.start_over(&partition), Some((AssignmentId(2), Some(9))));
+    assert_eq!(desk.steps(), [retired(3)], "it had not left yet");
+    desk.member.commit(CommitId(4), vec![commit(0, AssignmentId(2), 3)]);
+    desk.answer(in_flight, committed(ErrorCode::None));
+    let steps = desk.steps();
+    let [Step::Committed(CommitId(2), Ok(())), Step::Call { call, ask: Ask::Commit(request), .. }] =
+        &steps[..]
+    else {
+        panic!("{steps:?}")
+    };
+    assert_eq!(request.topics[0].partitions[0].committed_offset, 3);
+    desk.answer(*call, committed(ErrorCode::None));
+    assert_eq!(desk.steps(), [done(4)]);
+    desk.commit(5, 20);
+    assert_eq!(desk.steps(), [retired(5)]);
+    assert_eq!(desk.member.start_over(&TopicPartition::new("t", 7)), None, "it is another's");
+}
+
+#[test]
 fn a_commit_whose_call_broke_is_sent_again_once_the_coordinator_is_found() {
     let mut desk = Desk::assigned(&[0]);
     desk.commit(1, 5);
