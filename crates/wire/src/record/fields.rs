@@ -3,8 +3,7 @@
 use super::varint;
 use crate::limits::{HEADER_NAME_BYTES_MAX, HEADERS_MAX};
 
-/// What a record says and where its parts lie, before its batch is taken into account. No part is without its end:
-/// the length of a part that is absent is below zero.
+/// What a record says and where its parts lie, before its batch is taken into account.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields {
     pub(super) timestamp_delta: i64,
@@ -20,20 +19,15 @@ impl Fields {
     /// Numbers go in and out by value, so that they stay in registers: what is read next waits for them.
     #[inline(always)]
     pub(super) fn read(records: &[u8], at: usize) -> Option<Self> {
-        let (length, start) = varint::int(records, at)?;
-        let end = start + usize::try_from(length).ok()?;
+        let (length, start) = varint::length(records, at)?;
+        let end = start + length? as usize;
         let record = records.get(..end)?;
         let (timestamp_delta, at) = varint::long(record, start + ATTRIBUTES_BYTES)?;
         let (offset_delta, at) = varint::int(record, at)?;
         let (key, at) = Place::read(record, at)?;
         let (value, at) = Place::read(record, at)?;
-        Headers::are_sound(record, at).then_some(Self {
-            timestamp_delta,
-            offset_delta,
-            key,
-            value,
-            end: end as u32,
-        })
+        let sound = Headers::are_sound(record, at);
+        sound.then_some(Self { timestamp_delta, offset_delta, key, value, end: end as u32 })
     }
 
     /// Where the next record begins.
@@ -66,6 +60,7 @@ const ATTRIBUTES_BYTES: usize = 1;
 #[derive(Debug, Clone, Copy)]
 struct Place {
     start: u32,
+    /// Below zero, the part is absent.
     length: i32,
 }
 
@@ -73,10 +68,12 @@ impl Place {
     /// Reads bytes with their length before them.
     #[inline(always)]
     fn read(record: &[u8], at: usize) -> Option<(Self, usize)> {
-        let (length, start) = varint::int(record, at)?;
-        let place = Self { start: start as u32, length };
-        let end = place.end();
-        (end <= record.len()).then_some((place, end))
+        let (length, start) = varint::length(record, at)?;
+        let Some(length) = length else {
+            return Some((Self { start: start as u32, length: -1 }, start));
+        };
+        let end = start + length as usize;
+        (end <= record.len()).then_some((Self { start: start as u32, length: length as i32 }, end))
     }
 
     #[inline(always)]

@@ -31,22 +31,25 @@ impl Records {
         if !header.count_fits(bytes.len()) {
             return Err(RecordErrorKind::BadCount(header.count));
         }
-        let mut at = 0;
-        let mut delta_min = 0;
         // Never more than the bytes that came, whatever the header says.
         let likely = (header.count as usize).min(bytes.len() / size_of::<Fields>());
-        let mut all = Vec::with_capacity(likely);
-        for index in 0..header.count as u32 {
+        let mut all: Vec<Fields> = Vec::with_capacity(likely);
+        let (mut at, mut last) = (0, -1);
+        while all.len() < header.count as usize {
             let Some(fields) = Fields::read(&bytes, at) else {
-                return Err(RecordErrorKind::BadRecord { index });
+                return Err(RecordErrorKind::BadRecord { index: all.len() as u32 });
             };
             let delta = fields.offset_delta;
-            if delta < delta_min || delta > header.last_offset_delta {
-                return Err(RecordErrorKind::BadOffsetDelta { index, delta });
+            if delta <= last {
+                return Err(RecordErrorKind::BadOffsetDelta { index: all.len() as u32, delta });
             }
-            delta_min = delta.saturating_add(1);
-            at = fields.end();
+            (at, last) = (fields.end(), delta);
             all.push(fields);
+        }
+        if last > header.last_offset_delta {
+            let index = all.partition_point(|it| it.offset_delta <= header.last_offset_delta);
+            let delta = all[index].offset_delta;
+            return Err(RecordErrorKind::BadOffsetDelta { index: index as u32, delta });
         }
         if at < bytes.len() {
             return Err(RecordErrorKind::TrailingBytes);

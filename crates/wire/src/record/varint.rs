@@ -28,6 +28,15 @@ pub(super) fn int(bytes: &[u8], at: usize) -> Option<(i32, usize)> {
     }
 }
 
+/// Reads a length at `at`, and says where it ends: a 32-bit value that below zero means that there is nothing.
+#[inline(always)]
+pub(super) fn length(bytes: &[u8], at: usize) -> Option<(Option<u32>, usize)> {
+    match short(bytes, at)? {
+        (value, Some(end)) => Some(((value & 1 == 0).then_some(value as u32 >> 1), end)),
+        (_, None) => int(bytes, at).map(|(value, end)| (u32::try_from(value).ok(), end)),
+    }
+}
+
 /// Reads a 64-bit value at `at`, and says where it ends. `None` where the bytes end or the value does not fit.
 #[inline(always)]
 pub(super) fn long(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
@@ -114,11 +123,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_comes_back(value: i64) {
+        fn what_was_written_comes_back(value in prop_oneof![any::<i64>(), -9_000..9_000i64]) {
             let bytes = written(value);
             prop_assert_eq!(long(&bytes, 0), Some((value, bytes.len())));
             prop_assert_eq!(size(value), bytes.len());
-            prop_assert_eq!(int(&bytes, 0), i32::try_from(value).ok().map(|value| (value, bytes.len())));
+            let narrow = i32::try_from(value).ok();
+            prop_assert_eq!(int(&bytes, 0), narrow.map(|value| (value, bytes.len())));
+            prop_assert_eq!(length(&bytes, 0), narrow.map(|value| (u32::try_from(value).ok(), bytes.len())));
         }
     }
 }
