@@ -294,7 +294,7 @@ fn a_produced_batch_has_headers_that_can_be_read() {
 
 #[test]
 fn a_packed_batch_claims_no_more_records_than_it_may_unpack_to() {
-    for kind in Compression::ALL.into_iter().filter(|kind| *kind != Compression::None) {
+    for kind in Compression::ALL.into_iter().filter(|it| *it != Compression::None && it.is_available()) {
         let bytes = batch_of(&["a", "b"], kind);
         let claim = |count: i32| {
             let bytes = with(&bytes, COUNT, &count.to_be_bytes());
