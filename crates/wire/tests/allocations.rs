@@ -13,7 +13,8 @@ fn written(records: usize) -> Bytes {
     let mut batch = BatchBuilder::with_capacity(ROOM);
     for at in 0..records as i64 {
         let headers = [("trace", Some(&b"1"[..]))];
-        let record = RecordSlices { timestamp: at, key: Some(b"key"), value: Some(&[7; 100]), headers: &headers };
+        let record =
+            RecordSlices { timestamp: at, key: Some(b"key"), value: Some(&[7; 100]), headers: &headers };
         batch.append(record).expect("the record fits");
     }
     batch.finish(Stamp::NONE, Compression::None).expect("the batch has records")
