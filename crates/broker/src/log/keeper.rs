@@ -36,6 +36,8 @@ pub(crate) struct Keeper {
     next_sync: Moment,
     /// When segments are looked for that are to go.
     next_retention: Moment,
+    /// There are files to remove, which only a checkpoint may.
+    is_to_reclaim: bool,
     /// When a partition is looked for that is to be compacted.
     next_compaction: Moment,
     /// Not before this is written again what found no room.
@@ -62,6 +64,7 @@ impl Keeper {
             next_sync,
             next_compaction: next_sync + shared.options.compaction_interval,
             next_retention: next_sync + shared.options.retention_interval,
+            is_to_reclaim: false,
             pause_until: None,
             shared,
         }
@@ -155,6 +158,7 @@ impl Keeper {
         if let Err(refused) = state.retain(self.shared.clock.wall()) {
             tracing::warn!(?refused, "old segments stay for now");
         }
+        self.is_to_reclaim |= !state.contents.unneeded_files.is_empty();
     }
 
     fn compact_if_due(&mut self, state: &mut State, now: Moment) {
@@ -194,9 +198,10 @@ impl Keeper {
 
     fn store_if_due(&mut self, state: &mut State, now: Moment) {
         let since = state.journal.end().position - state.checkpoint;
-        if self.storing.is_some() || since < self.shared.options.checkpoint_bytes {
+        if self.storing.is_some() || (since < self.shared.options.checkpoint_bytes && !self.is_to_reclaim) {
             return;
         }
+        self.is_to_reclaim = false;
         match Checkpoint::capture(state, Indexes::Closed, self.shared.clock.wall()) {
             Ok(checkpoint) => self.storing = Some(store(self.shared.clone(), checkpoint)),
             Err(failure) => self.on_failure(state, now, failure),

@@ -156,7 +156,7 @@ impl Partition {
     ) -> bool {
         let Active { bytes, first: Some(first) } = self.active else { return false };
         let open = time_of(next, now).saturating_sub(first);
-        bytes + next.length as u64 > bytes_max || open > open_ms
+        bytes.saturating_add(next.length as u64) > bytes_max || open > open_ms
     }
 
     /// The next batch goes into another segment.
@@ -207,7 +207,7 @@ impl Partition {
         let mut gone = Vec::new();
         for range in &compacted.ranges {
             let from = self.segments.partition_point(|it| it.base_offset < range.from);
-            let until = self.segments.partition_point(|it| it.base_offset < range.until);
+            let until = self.segments.partition_point(|it| it.base_offset < range.until).max(from);
             let new = range.segments.iter().map(|it| Segment::restored(self.id, it));
             gone.extend(self.segments.splice(from..until, new));
         }
@@ -241,7 +241,7 @@ impl Partition {
         let mut active =
             Active { bytes: open.map_or(0, |it| it.length), first: open.map(|it| it.first_timestamp) };
         for batch in self.unmoved.iter().filter(|it| it.header.base_offset >= from) {
-            active.bytes += batch.bytes.len() as u64;
+            active.bytes = active.bytes.saturating_add(batch.bytes.len() as u64);
             active.first.get_or_insert(time_of(&batch.header, batch.at));
         }
         self.active = active;

@@ -179,6 +179,9 @@ impl State {
 
     /// The partition that is to be compacted next.
     pub(super) fn next_to_compact(&mut self, now: Timestamp, keys_max: usize) -> io::Result<Option<Job>> {
+        if !self.contents.ledger.topics.iter().any(|it| it.rules.compacts) {
+            return Ok(None);
+        }
         let (settled, secret) = (self.settled, self.chance.bits());
         self.contents.move_batches(settled)?;
         self.contents.next_to_compact(now, keys_max, secret)

@@ -130,7 +130,10 @@ fn stamped(rules: &Rules, now: Timestamp, batch: &Batch) -> Result<Admitted, Rej
 
 fn check_bounds(batch: &Batch, earliest: i64, latest: i64) -> Result<(), Rejected> {
     let is_out = |timestamp: i64| timestamp != Timestamp::NONE.0 && !(earliest..=latest).contains(&timestamp);
-    let why = |timestamp: i64| format!("its timestamp {timestamp} is not within {earliest} and {latest}");
+    let why = |timestamp: i64| match timestamp > latest {
+        true => format!("its timestamp {timestamp} is after {latest}, the latest that is taken now"),
+        false => format!("its timestamp {timestamp} is before {earliest}, the earliest that is taken now"),
+    };
     let records = match batch.compression() {
         Compression::None => offenders(batch, |it| is_out(it.timestamp()), |it| why(it.timestamp()))?,
         _ => {

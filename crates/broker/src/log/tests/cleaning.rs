@@ -245,7 +245,7 @@ async fn whatever_goes_goes_wholly_or_not_at_all_wherever_the_disk_is_cut() {
     for seed in 0..3 {
         let disk = traced(seed);
         let mut told = Told::default();
-        live(&disk, seed, 50, &mut told).await;
+        live(&disk, seed, 40, &mut told).await;
         compacted += files_of(&disk, ".c").len();
         for operations in 0..=disk.operations() {
             let mut chance = Rng::new(seed << 32 | operations as u64);
@@ -265,7 +265,7 @@ async fn whatever_goes_goes_wholly_or_not_at_all_wherever_the_disk_is_cut() {
 #[tokio::test(start_paused = true)]
 async fn many_lives_of_cleaning_with_a_loss_of_power_in_each_lose_nothing() {
     let mut moved = [0; 2];
-    for seed in 100..160 {
+    for seed in 100..140 {
         let mut chance = Rng::new(seed);
         let mut disk = traced(seed);
         let mut told = Told::default();

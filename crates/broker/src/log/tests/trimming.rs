@@ -129,6 +129,18 @@ async fn a_partition_that_is_too_large_loses_its_oldest_segments() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_room_of_what_went_is_free_though_nothing_more_is_written() {
+    let disk = Memory::new();
+    let (broker, at) = broker(&disk, &[]).await;
+    fill(&broker, at, 20, wall()).await;
+    broker.log.delete_records(at, Some(18)).unwrap();
+    assert!(segments(&disk).iter().any(|it| *it < 10), "a start may need them, until there is a checkpoint");
+    pass(RETENTION).await;
+    assert!(segments(&disk).iter().all(|it| *it > 10), "{:?}", segments(&disk));
+    assert_eq!(bounds(&broker, at), (18, 20));
+}
+
+#[tokio::test(start_paused = true)]
 async fn records_without_a_time_count_from_their_append() {
     let (broker, at) = broker(&Memory::new(), &[("retention.ms", "600000")]).await;
     broker.append(at, &batch_at(&["timeless"], -1, Stamp::NONE)).await;
