@@ -17,8 +17,9 @@ use crate::{
 
 use super::{PartitionId, checkpoint::remove, image::Failure, index::invalid, segment::Segment};
 
-/// Segments are read and written in pieces of about this size, between which others get their turn.
-const PIECE_BYTES: u64 = 1024 * 1024;
+/// Segments are read and written in pieces of about this size, between which others get their turn: who waits for a
+/// sync waits no longer than for one of them.
+const PIECE_BYTES: u64 = 256 * 1024;
 
 /// A partition whose log is to be compacted.
 pub(super) struct Job {

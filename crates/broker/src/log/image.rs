@@ -175,6 +175,16 @@ mod tests {
     }
 
     #[test]
+    fn the_format_before_is_read_and_one_to_come_is_refused() {
+        let (anchor, entries) = image();
+        let mut bytes = encode(anchor, entries.clone().into_iter());
+        bytes[8..12].copy_from_slice(&1u32.to_be_bytes());
+        assert_eq!(decode(bytes.clone().into()).unwrap().entries, entries);
+        bytes[8..12].copy_from_slice(&3u32.to_be_bytes());
+        assert!(decode(bytes.into()).err().is_some_and(|why| why.contains("format is 3")));
+    }
+
+    #[test]
     fn any_flipped_bit_and_any_cut_is_refused() {
         let (anchor, entries) = image();
         let bytes = encode(anchor, entries.into_iter());

@@ -111,7 +111,7 @@ configs! {
     "max.compaction.lag.ms", Kind::Long(1), FOREVER, "log.cleaner.max.compaction.lag.ms", Effect::Rule(|rules, value| rules.compaction_lag_max_ms = value.number()),
         "The longest that a record stays as it was written in a topic that is compacted.";
     "max.message.bytes", INT, "1048588", "message.max.bytes", Effect::Rule(|rules, value| rules.message_bytes_max = value.size() as usize),
-        "The largest batch that is taken.";
+        "The largest batch that is taken. Beyond 16 MiB, what a file of the journal holds, none is.";
     "message.timestamp.after.max.ms", Kind::Long(0), "3600000", "log.message.timestamp.after.max.ms", Effect::Rule(|rules, value| rules.timestamp_after_max_ms = value.number()),
         "How far a record's timestamp may be ahead of the broker's clock.";
     "message.timestamp.before.max.ms", Kind::Long(0), FOREVER, "log.message.timestamp.before.max.ms", Effect::Rule(|rules, value| rules.timestamp_before_max_ms = value.number()),
