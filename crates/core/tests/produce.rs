@@ -12,7 +12,7 @@ use bytes::Bytes;
 use vltava_core::{
     Moment, Rng, Timestamp, TopicPartition,
     cluster::NodeId,
-    produce::{Answer, BatchId, Batches, Check, Config, Identity, Numbered, Outcome, Windows},
+    produce::{Answer, BatchId, Batches, Check, Config, Done, Identity, Numbered, Rejection, Windows},
     session::Pipeline,
 };
 use vltava_wire::{
@@ -77,7 +77,8 @@ struct World {
     /// The records of each batch, by ticket.
     tickets: Vec<Vec<u64>>,
     sent: BTreeMap<i32, Vec<u64>>,
-    outcomes: BTreeMap<usize, (i32, Outcome)>,
+    /// What became of each batch, or part of one, by ticket and place of its first record.
+    outcomes: BTreeMap<(usize, usize), Done<usize>>,
     connections: Vec<Connection>,
     connect_at: Moment,
     identify_at: Option<Moment>,
@@ -181,7 +182,7 @@ impl World {
             self.cut();
         }
         while let Some(done) = self.client.done() {
-            self.outcomes.insert(done.ticket, (done.partition.partition, done.outcome));
+            self.outcomes.insert((done.ticket, done.first as usize), done);
         }
     }
 
@@ -237,14 +238,19 @@ impl World {
     fn serve(&mut self, (id, partition, bytes): Copy) -> (BatchId, Answer) {
         let log = self.broker.logs.entry(partition).or_default();
         let calm = self.now >= CALM;
-        let error = |error| (id, Answer { error, base_offset: -1, log_append_time: -1 });
+        let error = |error| (id, Answer::refused(error));
+        let batch = Batch::parse(bytes.clone()).expect("the network does not change bytes");
         let luck = if calm { 100 } else { self.rng.below(100) };
         match luck {
             0..2 => return error(ErrorCode::NotEnoughReplicas),
             2 => return error(ErrorCode::MessageTooLarge),
+            5 => {
+                let index = self.rng.below(batch.count as u64) as u32;
+                let rejected = vec![Rejection { index, message: None }];
+                return (id, Answer { rejected, ..Answer::refused(ErrorCode::InvalidRecord) });
+            }
             _ => {}
         }
-        let batch = Batch::parse(bytes.clone()).expect("the network does not change bytes");
         batch.check_produced().expect("the client packs proper batches");
         let numbered = Numbered::of(&batch).expect("it is sound").expect("the producer numbers its batches");
         let base_offset = match log.windows.check(&numbered) {
@@ -255,7 +261,7 @@ impl World {
         match luck {
             3 => error(ErrorCode::RequestTimedOut),
             4 => error(ErrorCode::NotLeaderOrFollower),
-            _ => (id, Answer { error: ErrorCode::None, base_offset, log_append_time: -1 }),
+            _ => (id, Answer::written(base_offset)),
         }
     }
 
@@ -313,9 +319,13 @@ impl World {
     }
 
     fn is_acknowledged(&self, record: u64) -> bool {
-        let ticket =
-            self.tickets.iter().position(|it| it.contains(&record)).expect("every record has a batch");
-        self.outcomes.get(&ticket).is_some_and(|it| it.1.is_ok())
+        self.outcomes.values().any(|it| it.outcome.is_ok() && self.records(it).contains(&record))
+    }
+
+    /// The records of a batch, or part of one.
+    fn records(&self, done: &Done<usize>) -> &[u64] {
+        let (first, count) = (done.first as usize, done.count as usize);
+        &self.tickets[done.ticket][first..first + count]
     }
 
     fn is_over(&self) -> bool {
@@ -376,14 +386,17 @@ fn judge(world: &World, seed: u64, tally: &mut Tally) {
         let once = log.iter().collect::<BTreeSet<_>>().len() == log.len();
         assert!(once, "seed {seed}: partition {partition} has a record twice: {log:?}");
     }
-    assert_eq!(world.outcomes.len(), world.tickets.len(), "seed {seed}: each batch is done once");
-    for (ticket, (partition, outcome)) in &world.outcomes {
-        let (records, log) = (&world.tickets[*ticket], logs.get(partition).map_or(&[][..], |it| it));
-        match outcome {
+    let mut done: Vec<_> = world.outcomes.values().flat_map(|it| world.records(it)).copied().collect();
+    done.sort_unstable();
+    assert!(done.into_iter().eq(0..RECORDS), "seed {seed}: each record is done once");
+    for done in world.outcomes.values() {
+        let log = logs.get(&done.partition.partition).map_or(&[][..], |it| it);
+        let records = world.records(done);
+        match &done.outcome {
             Ok(written) => {
                 let base = written.base_offset.expect("the broker knows where") as usize;
                 let found = log.get(base..base + records.len());
-                assert_eq!(found, Some(&records[..]), "seed {seed}: not at the offset that was acknowledged");
+                assert_eq!(found, Some(records), "seed {seed}: not at the offset that was acknowledged");
                 tally.written += 1;
             }
             Err(failure) if !failure.maybe_written => {
@@ -411,7 +424,7 @@ fn play(seed: u64) -> World {
         world.step();
     }
     while let Some(done) = world.client.done() {
-        world.outcomes.insert(done.ticket, (done.partition.partition, done.outcome));
+        world.outcomes.insert((done.ticket, done.first as usize), done);
     }
     world
 }

@@ -46,7 +46,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let deadline = driver.act();
         if driver.is_done() {
-            return;
+            return driver.shared.lock().end();
         }
         tokio::select! {
             biased;
@@ -111,6 +111,7 @@ impl Driver {
         let now = self.shared.context.now();
         while self.send(now) {}
         self.complete();
+        self.shared.lock().tell_flushed();
         let wants_identity = self.shared.lock().batches.wants_identity();
         if wants_identity && !self.identifying && self.identity_pause.is_over(now) {
             self.identify();
@@ -328,10 +329,11 @@ impl Driver {
         it: &PartitionProduceResponse,
     ) {
         let answer = Answer::from(it);
+        let code = answer.error;
         let verdict = self.shared.lock().batches.on_answer(now, id, answer, &mut self.rng);
         match verdict {
             Verdict::Written | Verdict::Duplicate => return,
-            _ => debug!(%partition, code = %answer.error, ?verdict, "a batch was not written"),
+            _ => debug!(%partition, %code, ?verdict, "a batch was not written"),
         }
         let (node, epoch) = (it.current_leader.leader_id, it.current_leader.leader_epoch);
         if node >= 0 {
@@ -363,7 +365,7 @@ impl Driver {
     fn complete(&mut self) {
         loop {
             let Some(done) = self.shared.lock().batches.done() else { return };
-            let Done { partition, ticket, count, outcome } = done;
+            let Done { partition, ticket, first, count, outcome } = done;
             let timeout = self.shared.config.delivery_timeout;
             let outcome = match outcome {
                 Ok(written) => {
@@ -373,7 +375,7 @@ impl Driver {
                 }
                 Err(failure) => Err(outcome::error(&partition, failure, timeout, self.trouble.as_ref())),
             };
-            Ticket::complete(&ticket, outcome);
+            Ticket::complete(&ticket, first, count, outcome);
             self.shared.room.notify_one();
         }
     }

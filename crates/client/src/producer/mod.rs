@@ -92,16 +92,10 @@ impl Producer {
     /// Waits until everything that was sent before is delivered or has failed, without lingering. How a record fared
     /// is told by its delivery.
     pub async fn flush(&self) {
-        let tickets: Vec<_> = {
-            let mut open = self.shared.lock();
-            open.batches.flush();
-            open.batches.tickets().cloned().collect()
-        };
+        let flushed = self.shared.lock().flush();
         self.shared.work.notify_one();
-        for ticket in tickets {
-            // What came of it, its own deliveries tell.
-            let _ = Delivery::new(ticket, 0).await;
-        }
+        // What came of the records, their own deliveries tell.
+        let _ = flushed.await;
     }
 
     /// Takes no more records, delivers those it has, and gives up after `within` what is not delivered by then: an
@@ -114,7 +108,7 @@ impl Producer {
             () = self.flush() => Ok(()),
             () = self.shared.context.clock.sleep_until(deadline) => {
                 let left = self.shared.give_up();
-                let what = format!("{left} batches were not delivered within {within:?}");
+                let what = format!("{left} records were not delivered within {within:?}");
                 Err(Error::new(ErrorKind::TimedOut).doing("shutting a producer down").what(what).written_perhaps(true))
             }
         }
@@ -196,11 +190,11 @@ impl Shared {
         }
     }
 
-    /// Fails all that is not delivered; says how many batches that is.
+    /// Fails all that is not delivered; says how many records that is.
     fn give_up(&self) -> usize {
         let left = {
             let mut open = self.lock();
-            let left = open.batches.tickets().count();
+            let left = open.batches.records();
             open.batches.fail(ErrorCode::RequestTimedOut);
             left
         };

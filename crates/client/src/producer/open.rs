@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::sync::oneshot;
 use vltava_core::{
     Moment, Rng, TopicPartition,
     cluster::{Topic, View},
-    produce::{Batches, Lane, Rejected, Sticky, keyed},
+    produce::{Batches, Lane, Mark, Rejected, Sticky, keyed},
 };
 use vltava_wire::record::RecordSlices;
 
@@ -23,6 +24,10 @@ pub(super) struct Open {
     pub(super) closed: bool,
     /// How many senders wait for memory. Others queue behind them.
     pub(super) waiting: usize,
+    /// Who waits until all up to a mark is done.
+    flushes: Vec<(Mark, oneshot::Sender<()>)>,
+    /// The driver is gone, as everything is done and nothing comes.
+    ended: bool,
     topics: BTreeMap<Arc<str>, Spread>,
     batch_bytes: usize,
 }
@@ -48,7 +53,30 @@ pub(super) enum Pushed {
 
 impl Open {
     pub(super) fn new(batches: Batches<Arc<Ticket>>, batch_bytes: usize, rng: Rng) -> Self {
-        Self { batches, rng, closed: false, waiting: 0, topics: BTreeMap::new(), batch_bytes }
+        let (flushes, topics) = (Vec::new(), BTreeMap::new());
+        Self { batches, rng, closed: false, waiting: 0, flushes, ended: false, topics, batch_bytes }
+    }
+
+    /// Lets all go that was pushed; completes, if by an error, when it is done.
+    pub(super) fn flush(&mut self) -> oneshot::Receiver<()> {
+        let (flushed, wait) = oneshot::channel();
+        if !self.ended {
+            self.flushes.push((self.batches.flush(), flushed));
+        }
+        wait
+    }
+
+    /// Tells who waits for a flush that all of it is done, and that its records were told so.
+    pub(super) fn tell_flushed(&mut self) {
+        let Self { flushes, batches, .. } = self;
+        // Who is told notices that nobody is there to tell.
+        flushes.retain(|(mark, _)| !batches.is_flushed(*mark));
+    }
+
+    /// The driver goes.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+        self.flushes.clear();
     }
 
     /// Learns what partitions a topic has; says how many.

@@ -19,7 +19,8 @@ pub(super) fn error(
 ) -> Error {
     let maybe_written = failure.maybe_written;
     let error = match failure.reason {
-        Reason::Refused(code) => refused(code),
+        Reason::Refused(code, message) => refused(code, message),
+        Reason::TooLarge { bytes, message } => too_large(bytes, message),
         Reason::Expired(Some(code @ (ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId))) => {
             let what = format!("{code}, and that for {timeout:?}");
             Error::new(ErrorKind::UnknownTopic).what(what).fix("see whether the topic was deleted")
@@ -36,19 +37,32 @@ pub(super) fn error(
         Reason::Fatal(ErrorCode::RequestTimedOut) => {
             Error::new(ErrorKind::Closed).what("given up, as the producer was shut down")
         }
-        Reason::Fatal(code) => refused(code),
+        Reason::Fatal(code) => refused(code, None),
     };
     error.doing(format!("producing to {partition}")).written_perhaps(maybe_written)
 }
 
-fn refused(code: ErrorCode) -> Error {
+fn refused(code: ErrorCode, message: Option<String>) -> Error {
     let error = Error::refused(code);
+    let error = match message {
+        Some(message) => error.what(format!("{code}: {message}")),
+        None => error,
+    };
     match code {
-        ErrorCode::MessageTooLarge => error.fix("lower batch_bytes, or raise max.message.bytes of the topic"),
         ErrorCode::UnsupportedCompressionType => error.fix("choose a compression that the broker knows"),
         ErrorCode::TopicAuthorizationFailed => error.fix("have the user allowed to write to the topic"),
         _ => error,
     }
+}
+
+/// A broker that does not say so keeps its limit to itself.
+fn too_large(bytes: usize, message: Option<String>) -> Error {
+    let limit = message.unwrap_or_else(|| "the limit is max.message.bytes of the topic".to_owned());
+    let what =
+        format!("a record of {bytes} bytes, its batch included, is larger than the broker takes: {limit}");
+    Error::new(ErrorKind::TooLarge)
+        .what(what)
+        .fix("raise max.message.bytes of the topic, or send smaller records")
 }
 
 fn expired(last: Option<ErrorCode>, timeout: Duration, trouble: Option<&Error>) -> Error {

@@ -4,3 +4,4 @@ mod astray;
 mod moved;
 mod parted;
 pub(crate) mod peer;
+mod producing;

@@ -17,15 +17,16 @@ use vltava_wire::{
 };
 
 use super::{
+    divide::{self, Fate},
     outgoing::{Body, Outgoing},
-    sequence::{Outcome, Sequence, Todo},
+    sequence::{Outcome, Part, Sequence, Todo},
     stamp::{Identity, Numbered},
     verdict::{Answer, Verdict},
 };
 use crate::{
     Moment, Rng,
     cluster::{NodeId, TopicPartition},
-    session::Fate,
+    session,
 };
 
 /// What a producer may use, and how long it may take.
@@ -62,6 +63,8 @@ pub struct Batches<T> {
     config: Config,
     lanes: Vec<Partition<T>>,
     numbers: BTreeMap<TopicPartition, Lane>,
+    /// How many batches were opened.
+    opened: u64,
     /// Lanes that have a batch, open or not.
     busy: BTreeSet<Lane>,
     /// The lane that goes first, so that none is always last.
@@ -94,6 +97,9 @@ struct Partition<T> {
     sequence: Sequence<Closed<T>>,
     /// The batch that was handed out last is not kept yet. The next one waits for it, or could overtake it.
     packing: bool,
+    /// The batches of this partition take further records until they have so many bytes. Less than others may take
+    /// once a broker found one too large.
+    batch_bytes: usize,
 }
 
 /// A batch that takes records.
@@ -101,6 +107,7 @@ struct Partition<T> {
 struct Open<T> {
     builder: BatchBuilder,
     ticket: T,
+    serial: u64,
     since: Moment,
     /// When it has lingered long enough.
     due: Moment,
@@ -110,18 +117,26 @@ struct Open<T> {
 #[derive(Debug)]
 struct Closed<T> {
     ticket: T,
+    /// Which of all batches it is, or is part of.
+    serial: u64,
+    /// The place of its first record in the batch that it is part of.
+    first: u32,
     /// None while it is being packed.
     body: Option<Body>,
     count: u32,
     bytes: usize,
 }
 
+/// All batches that were opened up to some moment. See [`Batches::flush`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(u64);
+
 /// Where a record went.
 #[derive(Debug)]
 pub struct Pushed<'a, T> {
     /// Of its batch.
     pub ticket: &'a T,
-    /// Its place in the batch, from 0: what to add to the batch's base offset.
+    /// Its place in the batch, from 0.
     pub index: u32,
     /// Whether [`Batches::poll`] may have something to do that it had not before, or its deadline has moved.
     pub news: bool,
@@ -148,26 +163,29 @@ pub enum Rejected {
     Fatal(ErrorCode),
 }
 
-/// A batch that is done.
+/// A batch that is done, or a part of one that the broker did not take as a whole.
 #[derive(Debug)]
 pub struct Done<T> {
     /// Where it belongs.
     pub partition: TopicPartition,
     /// The owner's.
     pub ticket: T,
+    /// The place of its first record in the batch. The base offset is that record's.
+    pub first: u32,
     /// How many records it has.
     pub count: u32,
     /// What became of it.
     pub outcome: Outcome,
 }
 
-impl<T> Batches<T> {
+impl<T: Clone> Batches<T> {
     /// A producer with no records.
     pub fn new(config: Config) -> Self {
         Self {
             config,
             lanes: Vec::new(),
             numbers: BTreeMap::new(),
+            opened: 0,
             busy: BTreeSet::new(),
             turn: Lane(0),
             used_bytes: 0,
@@ -191,6 +209,7 @@ impl<T> Batches<T> {
             open: None,
             sequence: Sequence::default(),
             packing: false,
+            batch_bytes: self.config.batch_bytes,
         });
         lane
     }
@@ -211,7 +230,7 @@ impl<T> Batches<T> {
             Some(open) => (open.builder.bytes(), open.builder.size_with(&record)),
             None => (0, alone(&record)),
         };
-        let fits = with <= self.config.batch_bytes || open_bytes == 0;
+        let fits = with <= partition.batch_bytes || open_bytes == 0;
         let bytes = if fits { with - open_bytes } else { alone(&record) };
         self.admit(bytes)?;
         if fits && open_bytes > 0 {
@@ -226,17 +245,31 @@ impl<T> Batches<T> {
         self.close(lane);
         self.used_bytes += bytes;
         self.busy.insert(lane);
-        let due = now + self.config.linger;
-        let open = Open { builder, ticket: ticket(), since: now, due };
+        let (due, serial) = (now + self.config.linger, self.opened);
+        self.opened += 1;
+        let open = Open { builder, ticket: ticket(), serial, since: now, due };
         let open = self.lanes[lane.0 as usize].open.insert(open);
         Ok(Pushed { ticket: &open.ticket, index, news: true })
     }
 
-    /// Lets every open batch go as soon as it can.
-    pub fn flush(&mut self) {
-        for open in self.lanes.iter_mut().filter_map(|it| it.open.as_mut()) {
-            open.due = Moment::default();
+    /// Lets every open batch go as soon as it can. [`is_flushed`](Self::is_flushed) tells when all that was pushed
+    /// before is done.
+    pub fn flush(&mut self) -> Mark {
+        for lane in &self.busy {
+            if let Some(open) = &mut self.lanes[lane.0 as usize].open {
+                open.due = Moment::default();
+            }
         }
+        Mark(self.opened)
+    }
+
+    /// Whether everything up to the mark is done.
+    pub fn is_flushed(&self, mark: Mark) -> bool {
+        self.busy.iter().all(|it| {
+            let Partition { open, sequence, .. } = &self.lanes[it.0 as usize];
+            let first = sequence.payloads().next().map(|it| it.serial);
+            first.or(open.as_ref().map(|it| it.serial)).is_none_or(|it| it >= mark.0)
+        })
     }
 
     /// What is to be sent: at most one batch of each partition, as many as a request may have, with the broker that
@@ -296,16 +329,18 @@ impl<T> Batches<T> {
     /// A broker answered. The verdict is for the owner to see whether metadata has to be asked for; the batch is
     /// taken care of.
     pub fn on_answer(&mut self, now: Moment, id: BatchId, answer: Answer, rng: &mut Rng) -> Verdict {
-        let verdict = self.sequence(id).on_answer(now, id.key, answer, rng);
-        if verdict == Verdict::Fatal {
-            self.fail(answer.error);
+        let verdict = Verdict::from(answer.error);
+        if let Some(parts) = self.parts(id, &answer) {
+            self.divide(id, parts);
+        } else {
+            self.sequence(id).on_answer(now, id.key, answer, rng);
         }
         self.collect(id.lane);
         verdict
     }
 
     /// The connection broke before the answer came.
-    pub fn on_cut(&mut self, now: Moment, id: BatchId, fate: Fate, rng: &mut Rng) {
+    pub fn on_cut(&mut self, now: Moment, id: BatchId, fate: session::Fate, rng: &mut Rng) {
         self.sequence(id).on_cut(now, id.key, fate, rng);
         self.collect(id.lane);
     }
@@ -356,13 +391,14 @@ impl<T> Batches<T> {
         moments.filter(|it| *it > now).min()
     }
 
-    /// The tickets of all batches that are not done, so that their owner can wait for each.
-    pub fn tickets(&self) -> impl Iterator<Item = &T> {
+    /// How many records are not done.
+    pub fn records(&self) -> usize {
         let lanes = self.busy.iter().map(|it| &self.lanes[it.0 as usize]);
-        lanes.flat_map(|it| {
-            let open = it.open.as_ref().map(|it| &it.ticket);
-            it.sequence.payloads().map(|it| &it.ticket).chain(open)
-        })
+        let records = lanes.flat_map(|it| {
+            let open = it.open.as_ref().map(|it| it.builder.count());
+            it.sequence.payloads().map(|it| it.count).chain(open)
+        });
+        records.map(|it| it as usize).sum()
     }
 
     /// Whether every batch is done and nothing is in flight.
@@ -373,6 +409,30 @@ impl<T> Batches<T> {
     /// Bytes of all batches that are not done.
     pub fn used_bytes(&self) -> usize {
         self.used_bytes
+    }
+
+    /// What a batch is to be divided into, if it was answered so.
+    fn parts(&self, id: BatchId, answer: &Answer) -> Option<Vec<divide::Part>> {
+        let batch = self.lanes[id.lane.0 as usize].sequence.payload(id.key)?;
+        match &batch.body {
+            Some(Body::Packed(bytes, _)) => divide::divide(bytes, answer),
+            _ => None,
+        }
+    }
+
+    fn divide(&mut self, id: BatchId, parts: Vec<divide::Part>) {
+        let Self { lanes, used_bytes, .. } = self;
+        let Partition { sequence, batch_bytes, .. } = &mut lanes[id.lane.0 as usize];
+        sequence.divide(id.key, |whole| {
+            *used_bytes -= whole.bytes;
+            if parts.iter().all(|it| matches!(it.fate, Fate::Goes(_))) {
+                // It was too large, and so would the next ones be.
+                *batch_bytes = (*batch_bytes).min(whole.bytes / 2);
+            }
+            let parts: Vec<_> = parts.into_iter().map(|it| whole.part(it)).collect();
+            *used_bytes += parts.iter().map(|it| it.payload.bytes).sum::<usize>();
+            parts
+        });
     }
 
     fn sequence(&mut self, id: BatchId) -> &mut Sequence<Closed<T>> {
@@ -408,19 +468,19 @@ impl<T> Batches<T> {
 
     fn close(&mut self, lane: Lane) {
         let partition = &mut self.lanes[lane.0 as usize];
-        let Some(Open { builder, ticket, since, .. }) = partition.open.take() else { return };
+        let Some(Open { builder, ticket, serial, since, .. }) = partition.open.take() else { return };
         let (count, bytes) = (builder.count(), builder.bytes());
-        let batch = Closed { ticket, body: Some(Body::Open(builder)), count, bytes };
+        let batch = Closed { ticket, serial, first: 0, body: Some(Body::Open(builder)), count, bytes };
         partition.sequence.push(batch, count, since + self.config.delivery_timeout);
     }
 
     fn collect(&mut self, lane: Lane) {
         let partition = &mut self.lanes[lane.0 as usize];
         while let Some((batch, outcome)) = partition.sequence.finished() {
-            let Closed { ticket, count, bytes, .. } = batch;
+            let Closed { ticket, first, count, bytes, .. } = batch;
             self.used_bytes -= bytes;
             self.pressed = false;
-            self.done.push_back(Done { partition: partition.name.clone(), ticket, count, outcome });
+            self.done.push_back(Done { partition: partition.name.clone(), ticket, first, count, outcome });
         }
         if partition.open.is_none() && partition.sequence.is_empty() {
             self.busy.remove(&lane);
@@ -436,7 +496,17 @@ impl<T> Batches<T> {
     }
 }
 
-impl<T> Closed<T> {
+impl<T: Clone> Closed<T> {
+    fn part(&self, part: divide::Part) -> Part<Self> {
+        let divide::Part { first, count, fate } = part;
+        let (bytes, body, refused) = match fate {
+            Fate::Goes(builder) => (builder.bytes(), Some(Body::Open(builder)), None),
+            Fate::Fails(reason) => (0, None, Some(reason)),
+        };
+        let (ticket, serial, first) = (self.ticket.clone(), self.serial, self.first + first);
+        Part { payload: Self { ticket, serial, first, body, count, bytes }, count, refused }
+    }
+
     fn outgoing(&mut self, id: BatchId, partition: &TopicPartition, numbered: Numbered) -> Outgoing {
         let body = self.body.take().expect("a batch that was sent before was kept");
         if let Body::Packed(bytes, stamp) = &body {
@@ -478,7 +548,7 @@ mod tests {
     use vltava_wire::{Compression, Compressor, record::Batch};
 
     use super::*;
-    use crate::produce::{Failure, Reason};
+    use crate::produce::{Failure, Reason, Rejection};
 
     const NOW: Moment = Moment(1_000_000);
     const NODE: NodeId = NodeId(1);
@@ -527,7 +597,7 @@ mod tests {
         }
 
         fn answered(&mut self, id: BatchId, error: ErrorCode) {
-            let answer = Answer { error, base_offset: 40, log_append_time: -1 };
+            let answer = Answer { base_offset: 40, ..Answer::refused(error) };
             self.batches.on_answer(NOW, id, answer, &mut self.rng);
         }
 
@@ -708,8 +778,70 @@ mod tests {
         producer.answered(id, ErrorCode::CorruptMessage);
         let (id, _, third) = producer.sends(later)[0].clone();
         assert_eq!(first, third);
-        producer.batches.on_cut(NOW, id, Fate::NotSent, &mut producer.rng);
+        producer.batches.on_cut(NOW, id, session::Fate::NotSent, &mut producer.rng);
         assert!(producer.batches.deadline(NOW).is_some());
+    }
+
+    #[test]
+    fn a_batch_that_is_too_large_goes_in_parts_and_later_ones_are_smaller() {
+        let mut producer = lingering(Duration::from_secs(1));
+        (0..4).for_each(|index| assert_eq!(producer.push(0, 100), Ok((1, index))));
+        let later = NOW + Duration::from_secs(1);
+        let (id, ..) = producer.sends(later)[0];
+        let used = producer.batches.used_bytes();
+        producer.answered(id, ErrorCode::MessageTooLarge);
+        assert!((used..used + 100).contains(&producer.batches.used_bytes()), "a header more");
+
+        let mark = producer.batches.flush();
+        let mut done = Vec::new();
+        for _ in 0..2 {
+            assert!(!producer.batches.is_flushed(mark));
+            let (id, ..) = producer.sends(later)[0];
+            producer.answered(id, ErrorCode::None);
+            let it = producer.batches.done().expect("a part is written");
+            done.push((it.ticket, it.first, it.count, it.outcome.is_ok()));
+        }
+        assert_eq!(done, [(1, 0, 2, true), (1, 2, 2, true)]);
+        assert!(producer.batches.is_flushed(mark) && producer.batches.is_empty());
+        assert_eq!(producer.batches.used_bytes(), 0);
+        let tickets: Vec<_> = (0..3).map(|_| producer.push(0, 100).expect("there is memory").0).collect();
+        assert_eq!(tickets, [2, 3, 4], "half of what was refused has room for one");
+    }
+
+    #[test]
+    fn a_rejected_record_fails_and_the_others_do_not() {
+        let mut producer = lingering(Duration::from_secs(1));
+        (0..3).for_each(|index| assert_eq!(producer.push(0, 100), Ok((1, index))));
+        let later = NOW + Duration::from_secs(1);
+        let (id, ..) = producer.sends(later)[0];
+        let rejected = vec![Rejection { index: 1, message: Some("no key".to_owned()) }];
+        let answer = Answer { rejected, ..Answer::refused(ErrorCode::InvalidRecord) };
+        producer.batches.on_answer(NOW, id, answer, &mut producer.rng);
+        let it = producer.batches.done().expect("a record has failed");
+        let reason = Reason::Refused(ErrorCode::InvalidRecord, Some("no key".to_owned()));
+        assert_eq!((it.first, it.count), (1, 1));
+        assert_eq!(it.outcome, Err(Failure { reason, maybe_written: false }));
+        for first in [0, 2] {
+            let (id, _, bytes) = producer.sends(later)[0].clone();
+            assert_eq!(Batch::parse(bytes).expect("it is a batch").producer_epoch, 1);
+            producer.answered(id, ErrorCode::None);
+            let it = producer.batches.done().expect("a part is written");
+            assert_eq!((it.first, it.count, it.outcome.is_ok()), (first, 1, true));
+        }
+        assert_eq!((producer.batches.used_bytes(), producer.batches.records()), (0, 0));
+    }
+
+    #[test]
+    fn a_flush_does_not_wait_for_what_is_pushed_later() {
+        let mut producer = lingering(Duration::from_secs(60));
+        producer.push(0, 10).expect("there is memory");
+        let mark = producer.batches.flush();
+        let (id, ..) = producer.sends(NOW)[0];
+        producer.push(0, 10).expect("there is memory");
+        producer.push(1, 10).expect("there is memory");
+        assert!(!producer.batches.is_flushed(mark));
+        producer.answered(id, ErrorCode::None);
+        assert!(producer.batches.is_flushed(mark) && !producer.batches.is_empty());
     }
 
     #[test]

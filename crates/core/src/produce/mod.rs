@@ -5,6 +5,7 @@
 //! the producer around it: open batches, memory, deadlines. Sockets and waiting are not here.
 
 mod batches;
+mod divide;
 mod outgoing;
 mod partitioner;
 mod sequence;
@@ -12,10 +13,10 @@ mod stamp;
 mod verdict;
 mod window;
 
-pub use batches::{BatchId, Batches, Config, Done, Lane, Pushed, Rejected};
+pub use batches::{BatchId, Batches, Config, Done, Lane, Mark, Pushed, Rejected};
 pub use outgoing::Outgoing;
 pub use partitioner::{Sticky, keyed, murmur2};
 pub use sequence::{Failure, IN_FLIGHT_MAX, Outcome, Reason, Written};
 pub use stamp::{Identity, Number, Numbered, Unsound};
-pub use verdict::{Answer, Verdict};
+pub use verdict::{Answer, Rejection, Verdict};
 pub use window::{Check, Remembered, Window, Windows};

@@ -101,8 +101,15 @@ pub struct Failure {
 /// What went wrong with a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// The broker will not have it.
-    Refused(ErrorCode),
+    /// The broker will not have it, for what it says.
+    Refused(ErrorCode, Option<String>),
+    /// It is one record, and longer than the broker takes.
+    TooLarge {
+        /// Bytes that were refused.
+        bytes: usize,
+        /// What the broker says.
+        message: Option<String>,
+    },
     /// The delivery deadline passed; the error is what the broker last answered, if it answered at all.
     Expired(Option<ErrorCode>),
     /// A batch before it was given up, and nothing tells whether this one is written.
@@ -115,6 +122,15 @@ pub enum Reason {
     Encoding(RecordError),
     /// The producer as a whole cannot go on.
     Fatal(ErrorCode),
+}
+
+/// A part of a batch that was not taken as a whole.
+#[derive(Debug)]
+pub(super) struct Part<P> {
+    pub(super) payload: P,
+    pub(super) count: u32,
+    /// Why it is not to be sent again.
+    pub(super) refused: Option<Reason>,
 }
 
 /// What there is to do.
@@ -206,7 +222,7 @@ impl<P> Sequence<P> {
             self.batches[index].error = Some(answer.error);
         }
         match verdict {
-            Verdict::Written => self.written(index, Some(answer)),
+            Verdict::Written => self.written(index, Some(&answer)),
             Verdict::Duplicate => self.written(index, None),
             Verdict::Retry { unwritten, .. } => self.again(now, index, !unwritten, rng),
             Verdict::Gap if first => {
@@ -218,9 +234,9 @@ impl<P> Sequence<P> {
                 self.again(now, index, false, rng);
                 self.renewal = Some(Renewal::AsSomebodyElse);
             }
-            Verdict::Refused { unwritten } => {
-                self.batches[index].doubt |= !unwritten;
-                self.give_up(index, Reason::Refused(answer.error));
+            Verdict::TooLarge | Verdict::Refused { .. } => {
+                self.batches[index].doubt |= verdict == Verdict::Refused { unwritten: false };
+                self.give_up(index, Reason::Refused(answer.error, answer.message));
             }
             Verdict::Fatal => {
                 self.batches[index].state = State::Ready(Moment::default());
@@ -229,6 +245,39 @@ impl<P> Sequence<P> {
         }
         self.settle();
         verdict
+    }
+
+    /// A batch that is sent, unless it was given up meanwhile.
+    pub(super) fn payload(&self, key: u64) -> Option<&P> {
+        self.batches[self.sent(key)?].payload.as_ref()
+    }
+
+    /// The broker did not take a batch as a whole: it goes on in parts, in the same place and, unless some are
+    /// refused, under the same numbers.
+    pub(super) fn divide(&mut self, key: u64, parts: impl FnOnce(P) -> Vec<Part<P>>) {
+        let Some(index) = self.sent(key) else { return };
+        let Some(whole) = self.batches.remove(index) else { return };
+        let mut numbered = whole.numbered;
+        let parts = whole.payload.map_or_else(Vec::new, parts);
+        if whole.numbered.is_some() && parts.iter().any(|it| it.refused.is_some()) {
+            self.renewal.get_or_insert(Renewal::InNewEpoch);
+        }
+        let mut at = index;
+        for Part { payload, count, refused } in parts {
+            if let Some(reason) = refused {
+                let failure = Failure { reason, maybe_written: whole.doubt };
+                self.finished.push_back((payload, Err(failure)));
+                continue;
+            }
+            let number = numbered.map(|it| Numbered { count, ..it });
+            numbered = number.map(|it| Numbered { first: it.next(), ..it });
+            let (key, state) = (self.next_key, State::Ready(Moment::default()));
+            self.next_key += 1;
+            self.batches
+                .insert(at, Batch { key, payload: Some(payload), count, numbered: number, state, ..whole });
+            at += 1;
+        }
+        self.settle();
     }
 
     /// The connection broke before an answer to a copy of a batch came.
@@ -301,7 +350,7 @@ impl<P> Sequence<P> {
     }
 
     fn index(&self, key: u64) -> Option<usize> {
-        self.batches.binary_search_by_key(&key, |it| it.key).ok()
+        self.batches.iter().position(|it| it.key == key)
     }
 
     fn sent(&self, key: u64) -> Option<usize> {
@@ -346,7 +395,7 @@ impl<P> Sequence<P> {
         Some(numbered)
     }
 
-    fn written(&mut self, index: usize, answer: Option<Answer>) {
+    fn written(&mut self, index: usize, answer: Option<&Answer>) {
         let batch = &mut self.batches[index];
         batch.state = State::Written;
         if let Some(numbering) = &mut self.numbering {
@@ -371,7 +420,7 @@ impl<P> Sequence<P> {
     fn give_up(&mut self, index: usize, reason: Reason) {
         let batch = &mut self.batches[index];
         let in_flight = matches!(batch.state, State::Sent { .. });
-        let answered = matches!(reason, Reason::Refused(_) | Reason::Encoding(_));
+        let answered = matches!(reason, Reason::Refused(..) | Reason::Encoding(_));
         let maybe_written = batch.doubt || (in_flight && !answered);
         let failure = Failure { reason, maybe_written };
         self.finished.extend(batch.payload.take().map(|it| (it, Err(failure))));
@@ -492,7 +541,7 @@ mod tests {
         }
 
         fn answered(&mut self, key: u64, error: ErrorCode) -> Verdict {
-            let answer = Answer { error, base_offset: 100, log_append_time: -1 };
+            let answer = Answer { base_offset: 100, ..Answer::refused(error) };
             self.sequence.on_answer(self.now, key, answer, &mut self.rng)
         }
 
@@ -508,6 +557,10 @@ mod tests {
         fn later(&mut self) {
             self.now += Duration::from_secs(1);
         }
+    }
+
+    fn part(payload: char, count: u32, refused: Option<Reason>) -> Part<char> {
+        Part { payload, count, refused }
     }
 
     fn failed(name: char, reason: Reason, maybe_written: bool) -> (char, Option<Failure>) {
@@ -630,10 +683,69 @@ mod tests {
     fn a_refused_batch_leaves_no_gap_for_those_behind_it() {
         let mut talk = talk("ab");
         talk.sends();
-        talk.answered(0, ErrorCode::MessageTooLarge);
-        assert_eq!(talk.finished(), [failed('a', Reason::Refused(ErrorCode::MessageTooLarge), false)]);
+        talk.answered(0, ErrorCode::InvalidRecord);
+        assert_eq!(talk.finished(), [failed('a', Reason::Refused(ErrorCode::InvalidRecord, None), false)]);
         talk.answered(1, GAP);
         assert_eq!(talk.sends(), [('b', 1, 0)]);
+    }
+
+    #[test]
+    fn a_batch_in_parts_keeps_its_numbers_and_its_place() {
+        let mut talk = talk("abc");
+        talk.sends();
+        talk.sequence.divide(0, |_| vec![part('x', 4, None), part('y', 6, None)]);
+        assert_eq!(talk.sends(), [('x', 0, 0), ('y', 0, 4)]);
+        talk.answered(1, GAP);
+        talk.answered(2, GAP);
+        talk.answered(3, WRITTEN);
+        assert_eq!(talk.sends(), [], "the second part is under way");
+        talk.answered(4, WRITTEN);
+        assert_eq!(talk.sends(), [('b', 0, 10)]);
+        talk.answered(1, WRITTEN);
+        assert_eq!(talk.sends(), [('c', 0, 20)]);
+        assert_eq!(talk.finished(), [('x', None), ('y', None), ('b', None)]);
+    }
+
+    #[test]
+    fn a_part_that_is_refused_leaves_no_gap() {
+        let mut talk = talk("ab");
+        talk.sends();
+        let refused = Reason::Refused(ErrorCode::InvalidRecord, Some("no key".to_owned()));
+        talk.sequence
+            .divide(0, |_| vec![part('x', 4, None), part('-', 1, Some(refused.clone())), part('y', 5, None)]);
+        assert_eq!(talk.finished(), [failed('-', refused, false)]);
+        assert_eq!(talk.sends(), [], "the next batch is under way");
+        talk.answered(1, GAP);
+        assert_eq!(talk.sends(), [('x', 1, 0)]);
+        talk.answered(2, WRITTEN);
+        assert_eq!(talk.sends(), [('y', 1, 4), ('b', 1, 9)]);
+    }
+
+    #[test]
+    fn parts_of_what_may_be_written_do_not_go_out_under_another_number() {
+        let mut talk = talk("a");
+        talk.sends();
+        talk.cut(0);
+        talk.later();
+        talk.sends();
+        talk.sequence.divide(0, |_| vec![part('x', 4, None), part('y', 6, None)]);
+        assert_eq!(talk.sends(), [('x', 0, 0), ('y', 0, 4)]);
+        // The broker has the whole.
+        talk.answered(1, GAP);
+        talk.answered(2, GAP);
+        talk.later();
+        assert_eq!(talk.sends(), []);
+        assert_eq!(talk.finished(), ['x', 'y'].map(|it| failed(it, Reason::Orphaned, true)));
+    }
+
+    #[test]
+    fn a_batch_that_was_given_up_has_no_parts() {
+        let mut talk = talk("ab");
+        talk.sends();
+        talk.sequence.expire(DEADLINE);
+        talk.sequence.divide(0, |_| panic!("nobody waits for it"));
+        talk.answered(1, GAP);
+        assert!(talk.sequence.is_empty());
     }
 
     #[test]

@@ -1,22 +1,57 @@
 //! From the error code of a Produce response to what its batch needs.
 
-use vltava_wire::{Class, ErrorCode, messages::produce::PartitionProduceResponse};
+use vltava_wire::{
+    Class, ErrorCode,
+    messages::produce::{BatchIndexAndErrorMessage, PartitionProduceResponse},
+};
 
 /// What a broker answered to one batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// How it went.
     pub error: ErrorCode,
+    /// What the broker says about the error.
+    pub message: Option<String>,
+    /// The records because of which it refuses the batch, if it says which (KIP-467).
+    pub rejected: Vec<Rejection>,
     /// The offset of the first record, or -1.
     pub base_offset: i64,
     /// The broker's clock, if the topic's records carry that, or -1.
     pub log_append_time: i64,
 }
 
+/// A record that a broker does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Its place in the batch, from 0.
+    pub index: u32,
+    /// Why.
+    pub message: Option<String>,
+}
+
+impl Answer {
+    /// Written from this offset on.
+    pub fn written(base_offset: i64) -> Self {
+        Self { base_offset, ..Self::refused(ErrorCode::None) }
+    }
+
+    /// Nothing but an error.
+    pub fn refused(error: ErrorCode) -> Self {
+        Self { error, message: None, rejected: Vec::new(), base_offset: -1, log_append_time: -1 }
+    }
+}
+
 impl From<&PartitionProduceResponse> for Answer {
     fn from(response: &PartitionProduceResponse) -> Self {
+        let rejection = |it: &BatchIndexAndErrorMessage| {
+            // A place that is none is no record's.
+            let index = u32::try_from(it.batch_index).ok()?;
+            Some(Rejection { index, message: it.batch_index_error_message.clone() })
+        };
         Self {
             error: response.error_code.into(),
+            message: response.error_message.clone(),
+            rejected: response.record_errors.iter().filter_map(rejection).collect(),
             base_offset: response.base_offset,
             log_append_time: response.log_append_time_ms,
         }
@@ -41,6 +76,8 @@ pub enum Verdict {
     Gap,
     /// The broker knows a newer holder of the producer's identity. This copy of it is not written.
     Fenced,
+    /// It is too large as a whole. This copy of it is not written.
+    TooLarge,
     /// It will not be taken, however often it is sent.
     Refused {
         /// Whether this copy of it is certain not to be written, now or later.
@@ -60,6 +97,7 @@ impl From<ErrorCode> for Verdict {
             ErrorCode::InvalidProducerEpoch
             | ErrorCode::ProducerFenced
             | ErrorCode::InvalidProducerIdMapping => Self::Fenced,
+            ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => Self::TooLarge,
             // The batch was damaged on its way; the broker checks that before anything else.
             ErrorCode::CorruptMessage => Self::Retry { refresh: false, unwritten: true },
             error if error.class() == Class::RefreshMetadata => {
@@ -94,6 +132,8 @@ mod tests {
         (ErrorCode::CorruptMessage, Verdict::Retry { refresh: false, unwritten: true }),
         (ErrorCode::UnknownTopicOrPartition, ELSEWHERE),
         (ErrorCode::LeaderNotAvailable, ELSEWHERE),
+        (ErrorCode::MessageTooLarge, Verdict::TooLarge),
+        (ErrorCode::RecordListTooLarge, Verdict::TooLarge),
         (ErrorCode::NotLeaderOrFollower, ELSEWHERE),
         (ErrorCode::RequestTimedOut, AGAIN),
         (ErrorCode::ReplicaNotAvailable, ELSEWHERE),

@@ -1,0 +1,255 @@
+//! The producer against a broker that keeps a log and checks it as Kafka does, and refuses what it is told to refuse.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use vltava_core::{
+    Timestamp,
+    produce::{Check, Numbered, Windows},
+};
+use vltava_wire::{
+    Api, ErrorCode,
+    messages::{
+        InitProducerIdResponse, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+        MetadataResponseTopic, ProduceRequest, ProduceResponse,
+        produce::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse},
+    },
+    record::{Batch, Limits, Records},
+};
+
+use crate::{
+    Client, Delivery, ErrorKind, Producer, ProducerRecord,
+    tests::peer::{Asked, Peer, Reply},
+};
+
+/// One partition of `orders`.
+#[derive(Default)]
+struct Log {
+    /// A larger batch is refused.
+    bytes_max: Option<usize>,
+    /// A record without a key is refused, as a compacted topic does.
+    keys: bool,
+    /// What the next requests are answered with.
+    errors: Vec<ErrorCode>,
+    values: Vec<String>,
+    windows: Windows,
+    identities: i64,
+    /// The acks of each produce request.
+    acks: Vec<i16>,
+}
+
+impl Log {
+    fn reply(&mut self, mut asked: Asked) -> Reply {
+        match asked.api() {
+            Api::Metadata => asked.answer(&metadata()),
+            Api::InitProducerId => {
+                self.identities += 1;
+                let producer_id = self.identities;
+                asked.answer(&InitProducerIdResponse { producer_id, ..Default::default() })
+            }
+            Api::Produce => {
+                let request: ProduceRequest = asked.read();
+                self.acks.push(request.acks);
+                let records = request.topic_data[0].partition_data[0].records.clone().expect("a batch");
+                let answer = answer(self.append(records));
+                if request.acks == 0 { Reply::Silence } else { asked.answer(&answer) }
+            }
+            api => panic!("{api:?} is not in the script"),
+        }
+    }
+
+    fn append(&mut self, bytes: Bytes) -> PartitionProduceResponse {
+        let refused = |code: ErrorCode| PartitionProduceResponse {
+            error_code: code.code(),
+            base_offset: -1,
+            ..Default::default()
+        };
+        if !self.errors.is_empty() {
+            return refused(self.errors.remove(0));
+        }
+        if self.bytes_max.is_some_and(|most| bytes.len() > most) {
+            return refused(ErrorCode::MessageTooLarge);
+        }
+        let batch = Batch::parse(bytes).expect("it is sound");
+        batch.check_produced().expect("it is sound");
+        let numbered = Numbered::of(&batch).expect("it is sound");
+        let records = batch.decompress(Limits::default()).expect("it is sound");
+        let keyless = self.keyless(&records);
+        if !keyless.is_empty() {
+            return PartitionProduceResponse { record_errors: keyless, ..refused(ErrorCode::InvalidRecord) };
+        }
+        let base_offset = self.values.len() as i64;
+        if let Some(numbered) = numbered {
+            match self.windows.check(&numbered) {
+                Check::Append => self.windows.appended(&numbered, base_offset, Timestamp(0)),
+                Check::Duplicate(known) => {
+                    return PartitionProduceResponse { base_offset: known.base_offset, ..Default::default() };
+                }
+                Check::Refused(code) => return refused(code),
+            }
+        }
+        let value = |it: &[u8]| String::from_utf8(it.to_vec()).expect("it is text");
+        self.values.extend(records.iter().map(|it| value(it.value().expect("it has a value"))));
+        PartitionProduceResponse { base_offset, ..Default::default() }
+    }
+
+    fn keyless(&self, records: &Records) -> Vec<BatchIndexAndErrorMessage> {
+        let keyless = (0..).zip(records).filter(|it| self.keys && it.1.key().is_none());
+        let told = |batch_index| BatchIndexAndErrorMessage {
+            batch_index,
+            batch_index_error_message: Some("a key is wanted".to_owned()),
+        };
+        keyless.map(|it| told(it.0)).collect()
+    }
+}
+
+fn answer(partition: PartitionProduceResponse) -> ProduceResponse {
+    let partition_responses = vec![partition];
+    let topic = TopicProduceResponse { name: "orders".into(), partition_responses, ..Default::default() };
+    ProduceResponse { responses: vec![topic], ..Default::default() }
+}
+
+fn metadata() -> MetadataResponse {
+    let partitions = vec![MetadataResponsePartition { leader_id: 1, ..Default::default() }];
+    let topic = MetadataResponseTopic { name: Some("orders".into()), partitions, ..Default::default() };
+    let broker =
+        MetadataResponseBroker { node_id: 1, host: "broker".into(), port: 9092, ..Default::default() };
+    MetadataResponse { brokers: vec![broker], topics: vec![topic], ..Default::default() }
+}
+
+/// A client of the log.
+struct World {
+    log: Arc<Mutex<Log>>,
+    client: Client,
+}
+
+impl World {
+    async fn new(log: Log) -> Self {
+        let log = Arc::new(Mutex::new(log));
+        let script = log.clone();
+        let peer = Peer::new(move |asked| script.lock().expect("no script panics").reply(asked));
+        let builder = Client::builder().brokers("broker:9092").dial(Arc::new(peer)).seed(1);
+        Self { log, client: builder.connect().await.expect("the peer answers") }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().expect("no script panics")
+    }
+
+    /// A producer that waits for more until it is flushed.
+    fn producer(&self) -> Producer {
+        let builder = Producer::builder(&self.client).linger(Duration::from_secs(60));
+        builder.build().expect("it can be built")
+    }
+}
+
+fn record(value: &str) -> ProducerRecord {
+    ProducerRecord::to("orders").value(value)
+}
+
+/// Sends all at once; says where each came to lie.
+async fn send_all(
+    producer: &Producer,
+    records: impl IntoIterator<Item = ProducerRecord>,
+) -> Vec<crate::Result<Option<i64>>> {
+    let mut deliveries: Vec<Delivery> = Vec::new();
+    for record in records {
+        deliveries.push(producer.send(record).await.expect("there is room"));
+    }
+    producer.flush().await;
+    let mut offsets = Vec::new();
+    for delivery in deliveries {
+        offsets.push(delivery.await.map(|it| it.offset));
+    }
+    offsets
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_too_large_for_the_broker_arrives_in_parts_and_in_order() {
+    let world = World::new(Log { bytes_max: Some(300), ..Log::default() }).await;
+    let values: Vec<_> = (0..40).map(|it| format!("{it:050}")).collect();
+    let offsets = send_all(&world.producer(), values.iter().map(|it| record(it))).await;
+    assert_eq!(world.log().values, values);
+    for (index, offset) in offsets.into_iter().enumerate() {
+        assert_eq!(offset.expect("it is written"), Some(index as i64));
+    }
+    assert_eq!(world.log().identities, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_record_that_is_too_large_for_the_broker_fails_and_says_how_large() {
+    let world = World::new(Log { bytes_max: Some(300), ..Log::default() }).await;
+    let values = ["a".to_owned(), "b".repeat(400), "c".to_owned()];
+    let offsets = send_all(&world.producer(), values.iter().map(|it| record(it))).await;
+    let [Ok(Some(0)), Err(error), Ok(Some(1))] = &offsets[..] else { panic!("{offsets:?}") };
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    let text = error.to_string();
+    assert!(
+        text.contains("orders-0") && text.contains("bytes") && text.contains("max.message.bytes"),
+        "{text}"
+    );
+    assert!(!error.maybe_written());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_the_broker_rejects_fails_alone() {
+    let world = World::new(Log { keys: true, ..Log::default() }).await;
+    let records = (0..6).map(|it| {
+        let record = record(&it.to_string());
+        if it == 2 || it == 5 { record } else { record.key("k") }
+    });
+    let producer = world.producer();
+    let offsets = send_all(&producer, records).await;
+    let found: Vec<_> = offsets.iter().map(|it| it.as_ref().ok().copied().flatten()).collect();
+    assert_eq!(found, [Some(0), Some(1), None, Some(2), Some(3), None]);
+    let error = offsets[2].as_ref().expect_err("it was rejected");
+    assert_eq!(error.code(), Some(ErrorCode::InvalidRecord));
+    assert!(error.to_string().contains("a key is wanted") && !error.maybe_written(), "{error}");
+    assert_eq!(world.log().values, ["0", "1", "3", "4"]);
+    let next = send_all(&producer, [record("6").key("k")]).await;
+    assert!(matches!(next[..], [Ok(Some(4))]), "{next:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_forgets_the_producer_or_fences_it_gets_all_in_order() {
+    for code in [
+        ErrorCode::UnknownProducerId,
+        ErrorCode::OutOfOrderSequenceNumber,
+        ErrorCode::InvalidProducerEpoch,
+        ErrorCode::ProducerFenced,
+    ] {
+        let world = World::new(Log::default()).await;
+        let producer = world.producer();
+        for value in ["a", "b", "c"] {
+            let offsets = send_all(&producer, [record(value)]).await;
+            assert!(matches!(offsets[..], [Ok(Some(_))]), "{code}: {offsets:?}");
+            world.log().errors = vec![code];
+            world.log().windows = Windows::default();
+        }
+        let fenced = matches!(code, ErrorCode::InvalidProducerEpoch | ErrorCode::ProducerFenced);
+        assert_eq!(world.log().identities, if fenced { 3 } else { 1 }, "{code}");
+        assert_eq!(world.log().values, ["a", "b", "c"], "{code}");
+    }
+}
+
+/// A flush waits for what was sent before it, and no longer.
+#[tokio::test(start_paused = true)]
+async fn a_flush_ends_with_what_was_sent_before_and_after_a_shutdown_at_once() {
+    let world = World::new(Log::default()).await;
+    let producer = world.producer();
+    let first = producer.send(record("a")).await.expect("there is room");
+    let mut flush = Box::pin(producer.flush());
+    assert!((&mut flush).now_or_never().is_none(), "the batch lingers no longer, but is not written");
+    let second = producer.send(record("b")).await.expect("there is room");
+    flush.await;
+    assert!(first.now_or_never().is_some(), "its delivery knows");
+    drop(second);
+    let other = producer.clone();
+    producer.shutdown(Duration::from_secs(5)).await.expect("all is delivered");
+    tokio::time::timeout(Duration::from_secs(1), other.flush()).await.expect("nothing is left");
+    assert_eq!(world.log().values, ["a", "b"]);
+}
