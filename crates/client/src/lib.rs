@@ -59,7 +59,11 @@ pub use metrics::Metrics;
 pub use net::{Address, BoxFuture, Dial, Stream, Tcp, Unresolved};
 pub use partition::{PartitionClient, ReadBatch};
 pub use producer::{Delivery, IntoBytes, Producer, ProducerBuilder, ProducerRecord, RecordMetadata};
-pub use vltava_core::{Clock, Moment, Timestamp, TopicPartition, cluster::NodeId};
+pub use vltava_core::{
+    Clock, Moment, Timestamp, TopicPartition,
+    cluster::NodeId,
+    produce::{Partitioner, Partitions, UnknownPartitioner},
+};
 pub use vltava_wire::{
     BadCodec, BadLevel, Codec, Compression, ErrorCode, UnknownCompression, Uuid,
     record::{Record, RecordRef},

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use vltava_core::produce::Partitioner;
 use vltava_wire::Codec;
 
 /// How records are gathered and sent. They are always acknowledged by every replica in sync, and written once.
@@ -16,6 +17,8 @@ pub struct Producer {
     pub record_bytes_max: usize,
     /// A request carries no more than this, save that one batch is always let through.
     pub request_bytes_max: usize,
+    /// Where records go that name no partition.
+    pub partitioner: Partitioner,
     /// How batches are compressed, and how hard that tries: `Compression::Lz4.into()`, or
     /// `Compression::Zstd.at_level(7)?`.
     pub compression: Codec,
@@ -32,6 +35,7 @@ impl Default for Producer {
             batch_bytes: 256 << 10,
             record_bytes_max: 1 << 20,
             request_bytes_max: 16 << 20,
+            partitioner: Partitioner::default(),
             compression: Codec::default(),
             delivery_timeout: Duration::from_secs(120),
             memory_bytes: 64 << 20,

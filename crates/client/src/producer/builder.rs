@@ -1,10 +1,11 @@
 //! Setting up a producer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use vltava_core::produce::{Partitioner, Partitions};
 use vltava_wire::Codec;
 
-use super::Producer;
+use super::{Producer, ProducerRecord, open::OwnPartitioner};
 use crate::{
     Client, config,
     error::{Error, ErrorKind, Result},
@@ -16,19 +17,20 @@ use crate::{
 pub struct ProducerBuilder {
     client: Client,
     config: config::Producer,
+    own: Option<OwnPartitioner>,
 }
 
 impl Client {
     /// A producer as it is right for most: acknowledged by all replicas in sync, written once, in order.
     pub fn producer(&self) -> Producer {
-        Producer::new(self.context.clone(), self.cluster.clone(), config::Producer::default())
+        Producer::new(self.context.clone(), self.cluster.clone(), config::Producer::default(), None)
     }
 }
 
 impl Producer {
     /// For a producer that is set up differently.
     pub fn builder(client: &Client) -> ProducerBuilder {
-        ProducerBuilder { client: client.clone(), config: config::Producer::default() }
+        ProducerBuilder { client: client.clone(), config: config::Producer::default(), own: None }
     }
 }
 
@@ -57,6 +59,22 @@ impl ProducerBuilder {
         self
     }
 
+    /// Where records go that name no partition: by the hash of a key as other clients have it, or spread out.
+    pub fn partitioner(mut self, partitioner: Partitioner) -> Self {
+        self.config.partitioner = partitioner;
+        self
+    }
+
+    /// The same, by a function of one's own. It is called for each record while others wait, so it has to be quick,
+    /// and it must not use the producer. A record fails whose partition is not there.
+    pub fn partition_by(
+        mut self,
+        choose: impl Fn(&ProducerRecord, Partitions<'_>) -> i32 + Send + Sync + 'static,
+    ) -> Self {
+        self.own = Some(OwnPartitioner(Arc::new(choose)));
+        self
+    }
+
     /// From `send` until a record is delivered or has failed.
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
         self.config.delivery_timeout = timeout;
@@ -76,6 +94,6 @@ impl ProducerBuilder {
             let what = format!("this build cannot compress by {compression}");
             return Err(Error::new(ErrorKind::Config).what(what).fix("build with the feature of that name"));
         }
-        Ok(Producer::new(self.client.context.clone(), self.client.cluster.clone(), self.config))
+        Ok(Producer::new(self.client.context.clone(), self.client.cluster.clone(), self.config, self.own))
     }
 }

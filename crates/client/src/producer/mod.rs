@@ -23,7 +23,7 @@ use crate::{
     context::Context,
     error::{Error, ErrorKind, Result},
 };
-use open::{Open, Pushed};
+use open::{Open, OwnPartitioner, Pushed};
 
 pub use builder::ProducerBuilder;
 pub use delivery::Delivery;
@@ -62,7 +62,12 @@ impl Drop for Handle {
 }
 
 impl Producer {
-    fn new(context: Arc<Context>, cluster: Cluster, config: config::Producer) -> Self {
+    fn new(
+        context: Arc<Context>,
+        cluster: Cluster,
+        config: config::Producer,
+        own: Option<OwnPartitioner>,
+    ) -> Self {
         let batches = Batches::new(vltava_core::produce::Config {
             linger: config.linger,
             batch_bytes: config.batch_bytes,
@@ -70,7 +75,7 @@ impl Producer {
             memory_bytes: config.memory_bytes,
             delivery_timeout: config.delivery_timeout,
         });
-        let open = Mutex::new(Open::new(batches, config.batch_bytes, context.rng()));
+        let open = Mutex::new(Open::new(batches, &config, own, context.rng()));
         let (work, room, line) = (Notify::new(), Notify::new(), tokio::sync::Mutex::new(()));
         let shared = Arc::new(Shared { context, cluster, config, open, work, room, line });
         tokio::spawn(driver::run(shared.clone()));

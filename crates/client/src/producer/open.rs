@@ -1,18 +1,20 @@
 //! What senders and the driver share under one lock: the batches, and where records of a topic may go.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use vltava_core::{
     Moment, Rng, TopicPartition,
     cluster::{Topic, View},
-    produce::{Batches, Lane, Mark, Rejected, Sticky, keyed},
+    produce::{Batches, Choice, Lane, Mark, Partitioner, Partitions, Rejected, Spread},
 };
 use vltava_wire::record::RecordSlices;
 
 use super::{Delivery, ProducerRecord, delivery::Ticket};
 use crate::{
     cluster::Interest,
+    config,
     error::{Error, ErrorKind, Result},
 };
 
@@ -28,17 +30,31 @@ pub(super) struct Open {
     flushes: Vec<(Mark, oneshot::Sender<()>)>,
     /// The driver is gone, as everything is done and nothing comes.
     ended: bool,
-    topics: BTreeMap<Arc<str>, Spread>,
+    topics: BTreeMap<Arc<str>, Lanes>,
+    partitioner: Partitioner,
+    own: Option<OwnPartitioner>,
     batch_bytes: usize,
 }
 
 /// Where the records of a topic may go.
-struct Spread {
+struct Lanes {
     lanes: Vec<Lane>,
     /// The partitions that have a leader.
     led: Vec<i32>,
-    sticky: Sticky,
+    spread: Spread,
     _interest: Interest,
+}
+
+/// A function of the user's that chooses partitions.
+#[derive(Clone)]
+pub(super) struct OwnPartitioner(pub(super) Arc<Choose>);
+
+type Choose = dyn Fn(&ProducerRecord, Partitions<'_>) -> i32 + Send + Sync;
+
+impl fmt::Debug for OwnPartitioner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnPartitioner")
+    }
 }
 
 /// What came of a push.
@@ -52,9 +68,16 @@ pub(super) enum Pushed {
 }
 
 impl Open {
-    pub(super) fn new(batches: Batches<Arc<Ticket>>, batch_bytes: usize, rng: Rng) -> Self {
+    pub(super) fn new(
+        batches: Batches<Arc<Ticket>>,
+        config: &config::Producer,
+        own: Option<OwnPartitioner>,
+        rng: Rng,
+    ) -> Self {
         let (flushes, topics) = (Vec::new(), BTreeMap::new());
-        Self { batches, rng, closed: false, waiting: 0, flushes, ended: false, topics, batch_bytes }
+        let config::Producer { partitioner, batch_bytes, .. } = *config;
+        let (closed, waiting, ended) = (false, 0, false);
+        Self { batches, rng, closed, waiting, flushes, ended, topics, partitioner, own, batch_bytes }
     }
 
     /// Lets all go that was pushed; completes, if by an error, when it is done.
@@ -81,21 +104,21 @@ impl Open {
 
     /// Learns what partitions a topic has; says how many.
     pub(super) fn learn(&mut self, name: &Arc<str>, topic: &Topic, interest: Interest) -> usize {
-        let spread = self.topics.entry(name.clone()).or_insert_with(|| Spread {
+        let lanes = self.topics.entry(name.clone()).or_insert_with(|| Lanes {
             lanes: Vec::new(),
             led: Vec::new(),
-            sticky: Sticky::default(),
+            spread: Spread::new(self.partitioner),
             _interest: interest,
         });
-        spread.learn(name, topic, &mut self.batches);
-        spread.lanes.len()
+        lanes.learn(name, topic, &mut self.batches);
+        lanes.lanes.len()
     }
 
     /// Looks what has become of the topics that are produced to: they may have grown, leaders may have moved.
     pub(super) fn refresh(&mut self, view: &View) {
-        for (name, spread) in &mut self.topics {
+        for (name, lanes) in &mut self.topics {
             if let Some(topic) = view.topic(name) {
-                spread.learn(name, topic, &mut self.batches);
+                lanes.learn(name, topic, &mut self.batches);
             }
         }
     }
@@ -105,9 +128,24 @@ impl Open {
         if self.closed {
             return Err(Error::new(ErrorKind::Closed).doing("sending a record"));
         }
-        let Some(spread) = self.topics.get_mut(&record.topic) else { return Ok(Pushed::Unknown) };
-        let Some(partition) = spread.partition(record, self.batch_bytes, &mut self.rng) else {
-            return Ok(Pushed::Unknown);
+        let Some(topic) = self.topics.get_mut(&record.topic) else { return Ok(Pushed::Unknown) };
+        let (partition, lane) = match (record.partition, &self.own) {
+            (Some(partition), _) => match topic.lane(partition) {
+                Some(lane) => (partition, lane),
+                None => return Ok(Pushed::Unknown),
+            },
+            (None, Some(own)) => topic.chosen((own.0)(record, topic.partitions()), record)?,
+            (None, None) => {
+                let key = record.key.as_deref();
+                let bytes = key.map_or(0, <[u8]>::len) + record.value.as_ref().map_or(0, Bytes::len);
+                let choice = Choice { key, bytes, batch_bytes: self.batch_bytes };
+                let among = Partitions { count: topic.lanes.len() as u32, available: &topic.led };
+                match topic.spread.choose(choice, among, &mut self.rng) {
+                    Some(partition) => topic.chosen(partition, record)?,
+                    None if self.partitioner == Partitioner::Manual => return Err(partitionless(record)),
+                    None => return Ok(Pushed::Unknown),
+                }
+            }
         };
         let slices = RecordSlices {
             timestamp: record.timestamp.map_or(time, |timestamp| timestamp.0),
@@ -116,7 +154,7 @@ impl Open {
             headers: &record.headers,
         };
         let ticket = || Ticket::new(TopicPartition::new(record.topic.clone(), partition));
-        match self.batches.push(now, spread.lanes[partition as usize], slices, ticket) {
+        match self.batches.push(now, lane, slices, ticket) {
             Ok(pushed) => {
                 let delivery = Delivery::new(pushed.ticket.clone(), pushed.index);
                 Ok(Pushed::Taken { delivery, news: pushed.news })
@@ -127,7 +165,7 @@ impl Open {
     }
 }
 
-impl Spread {
+impl Lanes {
     fn learn(&mut self, name: &Arc<str>, topic: &Topic, batches: &mut Batches<Arc<Ticket>>) {
         for partition in self.lanes.len()..topic.partitions.len() {
             self.lanes.push(batches.lane(&TopicPartition::new(name.clone(), partition as i32)));
@@ -137,22 +175,29 @@ impl Spread {
         self.led.extend(led.map(|(partition, _)| partition as i32));
     }
 
-    /// Where a record goes: as it says, else as its key says, else where records without a key go just now. None if
-    /// it names a partition that is not there yet.
-    fn partition(&mut self, record: &ProducerRecord, batch_bytes: usize, rng: &mut Rng) -> Option<i32> {
-        let count = self.lanes.len();
-        match (record.partition, &record.key) {
-            (Some(partition), _) => {
-                Some(partition).filter(|it| usize::try_from(*it).is_ok_and(|number| number < count))
-            }
-            (None, Some(key)) => Some(keyed(key, count as u32) as i32),
-            (None, None) => {
-                let bytes = record.value.as_ref().map_or(0, bytes::Bytes::len);
-                // Without any leader one partition is as good as another: it waits for one.
-                Some(self.sticky.next(bytes.max(1), batch_bytes, &self.led, rng).unwrap_or(0))
-            }
-        }
+    fn partitions(&self) -> Partitions<'_> {
+        Partitions { count: self.lanes.len() as u32, available: &self.led }
     }
+
+    fn lane(&self, partition: i32) -> Option<Lane> {
+        self.lanes.get(usize::try_from(partition).ok()?).copied()
+    }
+
+    /// The lane of a partition that was chosen for a record.
+    fn chosen(&self, partition: i32, record: &ProducerRecord) -> Result<(i32, Lane)> {
+        let lane = self.lane(partition).ok_or_else(|| {
+            let (topic, count) = (&record.topic, self.lanes.len());
+            let what = format!("the partitioner chose {topic}-{partition}, and there are {count} partitions");
+            Error::new(ErrorKind::Config).what(what).doing("sending a record")
+        })?;
+        Ok((partition, lane))
+    }
+}
+
+fn partitionless(record: &ProducerRecord) -> Error {
+    let what = format!("a record of {} names no partition, and the partitioner is manual", record.topic);
+    let error = Error::new(ErrorKind::Config).what(what).doing("sending a record");
+    error.fix("set its partition, or another partitioner")
 }
 
 fn refused(rejected: Rejected, topic: &str, partition: i32) -> Error {

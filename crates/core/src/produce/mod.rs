@@ -15,7 +15,7 @@ mod window;
 
 pub use batches::{BatchId, Batches, Config, Done, Lane, Mark, Pushed, Rejected};
 pub use outgoing::Outgoing;
-pub use partitioner::{Sticky, keyed, murmur2};
+pub use partitioner::{Choice, Partitioner, Partitions, Spread, UnknownPartitioner};
 pub use sequence::{Failure, IN_FLIGHT_MAX, Outcome, Reason, Written};
 pub use stamp::{Identity, Number, Numbered, Unsound};
 pub use verdict::{Answer, Rejection, Verdict};
