@@ -4,11 +4,7 @@
 //! partition has a slot free. All memory is counted, and none is given out beyond the limit. `T` is the owner's
 //! ticket, one for each batch: it comes back with what became of the batch.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    fmt,
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use vltava_wire::{
@@ -17,8 +13,10 @@ use vltava_wire::{
 };
 
 use super::{
+    config::Config,
     divide::{self, Fate},
     outgoing::{Body, Outgoing},
+    rejected::Rejected,
     sequence::{Outcome, Part, Sequence, Todo},
     stamp::{Identity, Numbered},
     verdict::{Answer, Verdict},
@@ -28,34 +26,6 @@ use crate::{
     cluster::{NodeId, TopicPartition},
     session,
 };
-
-/// What a producer may use, and how long it may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// How long a batch waits for further records. Zero: as long as its partition has no free slot.
-    pub linger: Duration,
-    /// A batch takes further records until it has so many bytes, before they are packed.
-    pub batch_bytes: usize,
-    /// A record with more bytes is refused.
-    pub record_bytes_max: usize,
-    /// Batches that are not done hold so many bytes at most, before they are packed.
-    pub memory_bytes: usize,
-    /// From its first record on, a batch has so long to be written before it is given up.
-    pub delivery_timeout: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            linger: Duration::ZERO,
-            batch_bytes: 64 << 10,
-            // What a broker takes, unless told otherwise, is 12 bytes more than a mebibyte.
-            record_bytes_max: 1 << 20,
-            memory_bytes: 32 << 20,
-            delivery_timeout: Duration::from_secs(120),
-        }
-    }
-}
 
 /// The batches of one producer.
 #[derive(Debug)]
@@ -140,27 +110,6 @@ pub struct Pushed<'a, T> {
     pub index: u32,
     /// Whether [`Batches::poll`] may have something to do that it had not before, or its deadline has moved.
     pub news: bool,
-}
-
-/// Why a record was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rejected {
-    /// There is no memory left for so many bytes; some will be when a batch is done.
-    Full {
-        /// Bytes of the record.
-        bytes: usize,
-    },
-    /// It is larger than the limit.
-    TooLarge {
-        /// Bytes of the record, in a batch of its own.
-        bytes: usize,
-        /// The limit.
-        bytes_max: usize,
-    },
-    /// It cannot be encoded.
-    Unsound(RecordError),
-    /// The producer cannot go on.
-    Fatal(ErrorCode),
 }
 
 /// A batch that is done, or a part of one that the broker did not take as a whole.
@@ -521,30 +470,10 @@ fn alone<N: AsRef<[u8]>, V: AsRef<[u8]>>(record: &RecordSlices<'_, N, V>) -> usi
     BatchBuilder::new().size_with(record)
 }
 
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full { bytes } => write!(f, "no memory is left for a record of {bytes} bytes"),
-            Self::TooLarge { bytes, bytes_max } => {
-                write!(f, "a record of {bytes} bytes is larger than the limit of {bytes_max}")
-            }
-            Self::Unsound(_) => write!(f, "the record cannot be encoded"),
-            Self::Fatal(error) => write!(f, "the producer cannot go on: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for Rejected {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unsound(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use vltava_wire::{Compression, Compressor, record::Batch};
 
     use super::*;

@@ -5,17 +5,21 @@
 //! the producer around it: open batches, memory, deadlines. Sockets and waiting are not here.
 
 mod batches;
+mod config;
 mod divide;
 mod outgoing;
 mod partitioner;
+mod rejected;
 mod sequence;
 mod stamp;
 mod verdict;
 mod window;
 
-pub use batches::{BatchId, Batches, Config, Done, Lane, Mark, Pushed, Rejected};
+pub use batches::{BatchId, Batches, Done, Lane, Mark, Pushed};
+pub use config::Config;
 pub use outgoing::Outgoing;
 pub use partitioner::{Choice, Partitioner, Partitions, Spread, UnknownPartitioner};
+pub use rejected::Rejected;
 pub use sequence::{Failure, IN_FLIGHT_MAX, Outcome, Reason, Written};
 pub use stamp::{Identity, Number, Numbered, Unsound};
 pub use verdict::{Answer, Rejection, Verdict};
