@@ -5,7 +5,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::Arc,
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -18,17 +17,11 @@ use vltava_wire::{
 use crate::{
     Error, ErrorKind, Result,
     disk::Disk,
-    ledger::{
-        Entry, Ledger,
-        partitions::{self, StoredSegment},
-        topics::Topic,
-    },
+    ledger::{Entry, Ledger, partitions},
 };
 
 use super::{
     PartitionId,
-    compaction::{Job, Source},
-    dirty::Dirt,
     entry::KIND_BATCH,
     files::Files,
     partition::{Partition, Unmoved},
@@ -214,52 +207,6 @@ impl Contents {
             }
         }
         shorter
-    }
-
-    /// The partition that needs it most to be compacted, and how. What is settled is in segments.
-    pub(super) fn next_to_compact(
-        &mut self,
-        now: Timestamp,
-        keys_max: usize,
-        secret: u64,
-    ) -> io::Result<Option<Job>> {
-        let mut most: Option<(PartitionId, Dirt, Arc<Topic>)> = None;
-        for topic in self.ledger.topics.iter().filter(|it| it.rules.compacts) {
-            for partition in self.partitions.get(&topic.id).into_iter().flatten() {
-                let Some(dirt) = partition.dirt(&topic.rules, now) else { continue };
-                if most.as_ref().is_none_or(|(_, most, _)| dirt.is_before(most)) {
-                    most = Some((partition.id, dirt, topic.clone()));
-                }
-            }
-        }
-        let Some((at, dirt, topic)) = most else { return Ok(None) };
-        let (segment_bytes, _) = self.roll_limits(at.topic);
-        let partition = self.partition(at).expect("it was just looked at");
-        let clean_until = partition.clean_until;
-        let found: Vec<_> = (0..dirt.segments)
-            .map(|index| {
-                (
-                    partition.segments[index].stored(),
-                    partition.end_of_segment(index),
-                    partition.segments[index].name(),
-                )
-            })
-            .collect();
-        let source = |(stored, end, name): (StoredSegment, i64, String)| {
-            self.files.open(&name).map(|file| Source { stored, end, file })
-        };
-        let sources = found.into_iter().map(source).collect::<io::Result<_>>()?;
-        let delete_retention_ms = topic.rules.delete_retention_ms;
-        Ok(Some(Job { at, sources, clean_until, segment_bytes, delete_retention_ms, now, keys_max, secret }))
-    }
-
-    /// Whether the log of a partition begins with the segments that were compacted, still.
-    pub(super) fn is_as_planned(&mut self, job: &Job) -> bool {
-        let Some(partition) = self.partition(job.at) else { return false };
-        let same = |(now, then): (&Segment, &Source)| {
-            (now.base_offset, now.generation) == (then.stored.base_offset, then.stored.generation)
-        };
-        partition.segments.len() >= job.sources.len() && partition.segments.iter().zip(&job.sources).all(same)
     }
 
     /// What a segment of a partition may grow to, and how long it may be open.

@@ -1,10 +1,18 @@
 //! Which partitions are to be compacted: how much of each was written since it was compacted last.
 
+use std::io;
+
 use vltava_core::Timestamp;
 
 use crate::topic_rules::Rules;
 
-use super::partition::Partition;
+use super::{
+    PartitionId,
+    compaction::{Job, Source},
+    contents::Contents,
+    partition::Partition,
+    segment::Segment,
+};
 
 /// What there is to compact in a partition.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,5 +53,52 @@ impl Partition {
         let overdue = waited > rules.compaction_lag_max_ms;
         let ratio = dirty_bytes as f64 / (clean_bytes + dirty_bytes) as f64;
         (overdue || ratio > rules.dirty_ratio_min).then_some(Dirt { segments, ratio, overdue })
+    }
+}
+
+impl Contents {
+    /// The partition that needs it most to be compacted, and how. What is settled is in segments.
+    pub(super) fn next_to_compact(
+        &mut self,
+        now: Timestamp,
+        keys_max: usize,
+        secret: u64,
+    ) -> io::Result<Option<Job>> {
+        let Some((at, dirt)) = self.dirtiest(now) else { return Ok(None) };
+        let (segment_bytes, _) = self.roll_limits(at.topic);
+        let topic = self.ledger.topics.with_id(at.topic).expect("it has a partition");
+        let delete_retention_ms = topic.rules.delete_retention_ms;
+        let partition = self.partition(at).expect("it was just looked at");
+        let clean_until = partition.clean_until;
+        let found = (0..dirt.segments).map(|index| {
+            let segment = &partition.segments[index];
+            (segment.name(), segment.stored(), partition.end_of_segment(index))
+        });
+        let mut sources = Vec::new();
+        for (name, stored, end) in found.collect::<Vec<_>>() {
+            sources.push(Source { stored, end, file: self.files.open(&name)? });
+        }
+        Ok(Some(Job { at, sources, clean_until, segment_bytes, delete_retention_ms, now, keys_max, secret }))
+    }
+
+    fn dirtiest(&self, now: Timestamp) -> Option<(PartitionId, Dirt)> {
+        let mut most: Option<(PartitionId, Dirt)> = None;
+        for topic in self.ledger.topics.iter().filter(|it| it.rules.compacts) {
+            for partition in self.partitions.get(&topic.id).into_iter().flatten() {
+                let dirt = partition.dirt(&topic.rules, now);
+                let more = dirt.filter(|dirt| most.as_ref().is_none_or(|(_, most)| dirt.is_before(most)));
+                most = more.map(|dirt| (partition.id, dirt)).or(most);
+            }
+        }
+        most
+    }
+
+    /// Whether the log of a partition begins with the segments that were compacted, still.
+    pub(super) fn is_as_planned(&mut self, job: &Job) -> bool {
+        let Some(partition) = self.partition(job.at) else { return false };
+        let same = |(now, then): (&Segment, &Source)| {
+            (now.base_offset, now.generation) == (then.stored.base_offset, then.stored.generation)
+        };
+        partition.segments.len() >= job.sources.len() && partition.segments.iter().zip(&job.sources).all(same)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Every change returns the position of its entry; it is acknowledged once [`Log::settled`] says so. What is read
 //! of partitions is settled already; what is read of the ledger may not be, so an answer about it waits for
-//! [`Log::ledger_position`]. The log decides nothing about Kafka's protocol but the order of producers' batches.
+//! [`Log::ledger_position`]. Of Kafka's protocol the log decides the order of producers' batches, and what goes by a
+//! topic's rules: whole segments that are too old or too many, and records that later ones with their key replace.
 
 mod checkpoint;
 mod compaction;

@@ -350,7 +350,8 @@ mod tests {
 
     fn request_of(client: &mut Client, asked: &Asked) -> FetchRequest {
         let wanted = |(&partition, &offset): (&i32, &i64)| {
-            let wants = ClientWants { topic_id: Uuid(7), offset, leader_epoch: -1, last_epoch: -1, bytes_max: 1 };
+            let wants =
+                ClientWants { topic_id: Uuid(7), offset, leader_epoch: -1, last_epoch: -1, bytes_max: 1 };
             (TopicPartition::new("orders", partition), wants)
         };
         client.request(asked.iter().map(wanted), false)
