@@ -14,8 +14,8 @@ use crate::{
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ConsumerBuilder {
-    pub(super) client: Client,
-    pub(super) config: config::Consumer,
+    pub(crate) client: Client,
+    pub(crate) config: config::Consumer,
     pub(super) group: Option<String>,
 }
 

@@ -27,6 +27,8 @@ pub use builder::ConsumerBuilder;
 pub use cursor::ConsumerRecord;
 pub use event::{AssignmentId, Commit, Event, Revocation};
 pub use events::{Committer, Events};
+#[cfg(test)]
+pub(crate) use fetcher::Told;
 pub(crate) use fetcher::{Assignment, Fetcher};
 pub use lookup::{OffsetAndTimestamp, Watermarks};
 pub use notice::{Jump, JumpCause, Notice, Notices, Stall};

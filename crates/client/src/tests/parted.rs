@@ -22,8 +22,9 @@ use vltava_wire::{
 };
 
 use crate::{
-    AssignedConsumer, Client, Compression, ConsumerBuilder, ConsumerRecord, ErrorKind, Isolation, Jump,
-    JumpCause, Notice, Notices, Offset, Result, StartOffset,
+    AssignedConsumer, AssignmentId, Client, Compression, ConsumerBuilder, ConsumerRecord, ErrorKind,
+    Isolation, Jump, JumpCause, NodeId, Notice, Notices, Offset, PartitionStream, Result, Stall, StartOffset,
+    consumer::{Assignment, Fetcher, Told},
     tests::peer::{Asked, Peer, Reply},
 };
 
@@ -342,4 +343,80 @@ async fn only_what_was_committed_is_read_where_that_was_chosen() {
         let topic_partition = TopicPartition::new("orders", 0);
         assert_eq!(notices.next().await, Some(Notice::EndReached { topic_partition, offset: end }));
     }
+}
+
+/// A member's partition whose log lost its end is read again from where nothing was committed beyond: what was fetched
+/// and not worked on is not passed over.
+#[tokio::test(start_paused = true)]
+async fn a_members_partition_that_lost_its_end_starts_over_at_what_was_committed() {
+    for (committed, first) in [(Some(1), 1), (Some(4), 2), (None, 0)] {
+        let log = Log::new(1, vec![batch(0, 1, Stamp::NONE, &["a", "b", "c", "d"])]);
+        let ConsumerBuilder { client, config, .. } = consumer(&log).await;
+        let mut fetcher = Fetcher::for_member(&client, config);
+        let topic_partition = TopicPartition::new("orders", 0);
+        let (start, leader_epoch) = (Offset::Exact(0), -1);
+        let assignment = Assignment { topic_partition, start, leader_epoch, committed: None };
+        let mut old = fetcher.assign(AssignmentId(1), [assignment]).pop().expect("one was assigned");
+        let read = async |fetcher: &mut Fetcher, stream: &mut PartitionStream| {
+            tokio::select! {
+                biased;
+                record = stream.recv() => record.expect("it is assigned").expect("no error").offset(),
+                told = fetcher.drive() => panic!("{told:?} is not due"),
+            }
+        };
+        for offset in 0..4 {
+            assert_eq!(read(&mut fetcher, &mut old).await, offset);
+        }
+        elect_another(&log);
+        let back = match timeout(LONG, fetcher.drive()).await.expect("it is noticed") {
+            Told::WentBack(back) => back,
+            told => panic!("{told:?} is no way back"),
+        };
+        assert_eq!((back.jump.from, back.jump.to), (Some(4), 2));
+        let new = fetcher.start_over(back, AssignmentId(2), committed);
+        let mut new = new.expect("it is the partition at hand");
+        assert!(old.recv().await.is_none(), "its assignment has ended");
+        assert_eq!(new.assignment(), AssignmentId(2));
+        assert_eq!(read(&mut fetcher, &mut new).await, first, "{committed:?}");
+    }
+}
+
+/// A broker that has lost track of its session has nothing new in it, for ever.
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_stands_still_is_told_of_and_heals() {
+    let log = Log::new(1, vec![batch(0, 1, Stamp::NONE, &["a"])]);
+    let mut whole = 0;
+    let peer = Peer::new(move |mut asked| {
+        if asked.api() != Api::Fetch {
+            return lock(&log).reply(asked);
+        }
+        let log = lock(&log);
+        let request: FetchRequest = asked.read();
+        whole += usize::from(request.session_id == 0);
+        match (whole, request.session_id) {
+            (2.., 0) => asked.answer(&log.fetched(&request, "broker-1").expect("it has a batch")),
+            (2.., _) => Reply::Silence,
+            _ => {
+                let nothing = FetchResponse { session_id: 7, ..log.answer(ErrorCode::None, None) };
+                let Reply::Frame(frame) = asked.answer(&nothing) else { panic!("an answer is a frame") };
+                Reply::Late(frame, Duration::from_millis(500))
+            }
+        }
+    });
+    let builder = Client::builder().brokers("broker-1:9092").dial(Arc::new(peer)).seed(1);
+    let client = builder.connect().await.expect("the peer answers");
+    let mut consumer = client.consumer().assign(orders(0)).await.expect("an assignment");
+    let mut notices = consumer.notices();
+    let before = tokio::time::Instant::now();
+    assert_eq!(next(&mut consumer).await.expect("no error").value(), Some(&b"a"[..]));
+    assert_eq!(before.elapsed().as_secs(), 30);
+    let topic_partition = TopicPartition::new("orders", 0);
+    let stall = Stall::Nothing(NodeId(1));
+    match notices.next().await {
+        Some(Notice::Stalled { topic_partition: which, since, stall: why }) => {
+            assert_eq!((which, since.as_secs(), why), (topic_partition, 30, stall));
+        }
+        other => panic!("{other:?} is no stall"),
+    }
+    assert!(client.metrics().connections >= 3, "one for metadata, and two for records");
 }

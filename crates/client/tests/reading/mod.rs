@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, pin::Pin, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 use vltava_client::{
     AssignedConsumer, Client, Clock, ErrorKind, Event, Isolation, Moment, Notice, Offset, OffsetAndTimestamp,
@@ -347,4 +347,35 @@ async fn a_read_waits_for_enough_and_no_longer_than_its_deadline() {
     assert_eq!(error.kind(), ErrorKind::NoOffset);
     let error = client.partition("orders", 7).write(["x"]).await.expect_err("it is not there");
     assert_eq!(error.kind(), ErrorKind::UnknownTopic);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_costs_no_allocation_however_it_is_read() {
+    let world = World::new(&[("orders", 1)]).await;
+    let client = world.client().await;
+    let producer = Producer::builder(&client).linger(Duration::from_millis(5)).build().expect("a producer");
+    for _ in 0..300 {
+        drop(producer.send(ProducerRecord::to("orders").key("k").value("v")).await.expect("there is room"));
+    }
+    producer.flush().await;
+    let mut consumer =
+        client.consumer().assign([(orders(0), Offset::Earliest)]).await.expect("an assignment");
+    consumer.recv().await.expect("no error").expect("not the end");
+    // The batch is open by now: what is left of it comes without anybody being asked.
+    let mut read = 0;
+    let owned = allocation_counter::measure(|| {
+        for _ in 0..99 {
+            read +=
+                consumer.recv().now_or_never().map_or(0, |it| it.map_or(0, |it| usize::from(it.is_some())));
+        }
+    });
+    assert_eq!((read, owned.count_total), (99, 0));
+    let batch = consumer.next().await.expect("no error").expect("not the end");
+    assert_eq!(batch.len(), 200);
+    let mut bytes = 0;
+    let borrowed = allocation_counter::measure(|| {
+        bytes += batch.iter().map(|it| it.value().map_or(0, <[u8]>::len)).sum::<usize>();
+        bytes += batch.records().map(|it| it.value().map_or(0, <[u8]>::len)).sum::<usize>();
+    });
+    assert_eq!((bytes, borrowed.count_total), (400, 0));
 }

@@ -152,7 +152,7 @@ impl Positions {
         for partition in self.answered(asked) {
             self.change(&partition, |it| {
                 it.replica = None;
-                it.watch.met = Stall::Cut(node);
+                it.watch.met = Some(Stall::Cut(node));
             });
             self.again(now, &partition, rng);
         }
@@ -244,7 +244,7 @@ impl Positions {
             }
             Ok(None) => {
                 position.failures = 0;
-                position.watch.met = Stall::Nothing(node);
+                position.watch.met = Some(Stall::Nothing(node));
                 if bytes > 0 {
                     position.bytes_max = position.bytes_max.saturating_mul(2).min(BATCH_BYTES_MAX);
                 }
@@ -342,7 +342,7 @@ impl Positions {
     fn on_error(&mut self, now: Moment, partition: &TopicPartition, refusal: Refusal, rng: &mut Rng) {
         let Refusal { node, error, told_leader } = refusal;
         let Some(position) = self.partitions.get_mut(partition) else { return };
-        position.watch.met = Stall::Refused(node, error);
+        position.watch.met = Some(Stall::Refused(node, error));
         let verdict = Verdict::from(error);
         let is_leader = position.leader.is_none_or(|it| it.node == node);
         match verdict {

@@ -68,11 +68,17 @@ pub(super) struct Replica {
     pub(super) until: Moment,
 }
 
-/// Since when a partition has not got on, and what it met with last.
+/// Since when a partition has not got on, and what it met with last in that time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watch {
     pub(super) since: Moment,
-    pub(super) met: Stall,
+    pub(super) met: Option<Stall>,
+}
+
+impl Watch {
+    pub(super) fn new(since: Moment) -> Self {
+        Self { since, met: None }
+    }
 }
 
 impl Position {
@@ -92,7 +98,7 @@ impl Position {
             replica: None,
             bytes_max,
             served: 0,
-            watch: Watch { since: Moment::default(), met: Stall::NoLeader },
+            watch: Watch::new(Moment::default()),
         }
     }
 
@@ -154,8 +160,7 @@ impl Position {
     pub(super) fn stall(&self, now: Moment) -> Stall {
         match self.node(now) {
             None => Stall::NoLeader,
-            Some(node) if self.asked => Stall::NoAnswer(node),
-            Some(_) => self.watch.met,
+            Some(node) => self.watch.met.unwrap_or(Stall::NoAnswer(node)),
         }
     }
 
@@ -168,7 +173,7 @@ impl Position {
     /// It has got on.
     pub(super) fn goes_on(&mut self, now: Moment) {
         self.failures = 0;
-        self.watch.since = now;
+        self.watch = Watch::new(now);
     }
 
     /// For how long it has not got on, though there is more of it; none if nothing is to be expected of it.
@@ -176,7 +181,7 @@ impl Position {
         let end = self.ends.map(|it| it.readable(isolation));
         let at_end = end.is_some_and(|end| self.offset().is_some_and(|offset| offset >= end));
         if self.paused || self.waiting.is_some() || self.state == State::Failed || at_end {
-            self.watch.since = now;
+            self.watch = Watch::new(now);
             return None;
         }
         Some(now.since(self.watch.since))

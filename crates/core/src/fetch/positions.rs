@@ -11,7 +11,7 @@ use vltava_wire::{Uuid, messages::FetchRequest};
 use super::{
     epochs::{self, Check},
     event::{Config, Ends, Event, Todo},
-    position::{Position, State},
+    position::{Position, State, Watch},
     reset::{self, Cause, Lookup, Place, Point, Reset, Start},
     session::{Session, Wanted},
 };
@@ -90,7 +90,7 @@ impl Positions {
             Start::At(point) => State::At(point),
         };
         let mut position = Position::new(self.turn(), state, self.config.partition_bytes_max);
-        position.watch.since = now;
+        position.watch = Watch::new(now);
         if let Some(before) = self.partitions.get(&partition) {
             (position.paused, position.ends) = (before.paused, before.ends);
         }
@@ -326,7 +326,7 @@ impl Positions {
             if let Some(broker) = position.node(now).and_then(|it| self.brokers.get_mut(&it)) {
                 broker.session.renew();
             }
-            position.watch.since = now;
+            position.watch = Watch::new(now);
             position.replica = None;
             self.stale = true;
             self.events.push_back(Event::Stalled { partition: partition.clone(), since, stall });
