@@ -22,6 +22,9 @@ const FINAL: i32 = -1;
 /// The epoch of a request that asks for a session.
 const INITIAL: i32 = 0;
 
+/// No topic has a longer name; what is longer is not remembered.
+const NAME_BYTES_MAX: usize = 249;
+
 /// How much is remembered.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -121,6 +124,10 @@ impl Sessions {
                 self.remove(id);
                 Ok(Handle::Alone)
             }
+            INITIAL if !can_be_remembered(&request.topics) => {
+                self.remove(id);
+                Ok(Handle::Alone)
+            }
             INITIAL => {
                 self.remove(id);
                 Ok(Handle::Begins { topics: request.topics.clone(), by_id })
@@ -144,6 +151,7 @@ impl Sessions {
         if session.by_id != by_id {
             return Err(ErrorCode::FetchSessionTopicIdError);
         }
+        let fits = can_be_remembered(&request.topics);
         let before = session.wanted.len();
         session.change(request);
         let after = session.wanted.len();
@@ -152,7 +160,7 @@ impl Sessions {
         let epoch = session.epoch;
         request.topics = session.topics();
         self.partitions = self.partitions + after - before;
-        if after == 0 || self.partitions > self.limits.partitions {
+        if after == 0 || !fits || self.partitions > self.limits.partitions {
             // Nothing is left to remember, or there is no room to: the client is told everything, and the id 0.
             self.remove(id);
             return Ok(Handle::Alone);
@@ -322,6 +330,10 @@ impl Session {
         }
         failed || has_records || diverges || differs
     }
+}
+
+fn can_be_remembered(topics: &[FetchTopic]) -> bool {
+    topics.iter().all(|it| it.topic.len() <= NAME_BYTES_MAX)
 }
 
 /// The epoch after this one.
@@ -513,6 +525,22 @@ mod tests {
         let mut request = FetchRequest { session_id: id, session_epoch: 1, ..whole(3..9) };
         assert!(matches!(sessions.on_request(START, false, &mut request), Ok(Handle::Alone)));
         assert_eq!(asked_by(&request).len(), 9, "it is served all the same");
+        assert_eq!((sessions.sessions.len(), sessions.partitions), (0, 0));
+    }
+
+    #[test]
+    fn a_name_that_no_topic_has_is_not_remembered() {
+        let mut sessions = Sessions::default();
+        let id = begun(&mut sessions, START, 0..2);
+        let long = |mut request: FetchRequest| {
+            request.topics[0].topic = "x".repeat(NAME_BYTES_MAX + 1);
+            request
+        };
+        let mut whole_request = long(whole(0..2));
+        assert!(matches!(sessions.on_request(START, false, &mut whole_request), Ok(Handle::Alone)));
+        let mut request = FetchRequest { session_id: id, session_epoch: 1, ..long(whole(5..6)) };
+        assert!(matches!(sessions.on_request(START, false, &mut request), Ok(Handle::Alone)));
+        assert_eq!(asked_by(&request).len(), 3, "it is served all the same");
         assert_eq!((sessions.sessions.len(), sessions.partitions), (0, 0));
     }
 
