@@ -17,7 +17,9 @@ pub enum Event {
     Assigned(Vec<PartitionStream>),
     /// These partitions have to be given back. They are still ours until the revocation is dropped.
     Revoked(Revocation),
-    /// These partitions are no longer ours: nothing of them can be committed any more.
+    /// These partitions are no longer ours: nothing of them can be committed any more. One whose log turns out to be
+    /// another than the one that was read, because its topic was made anew or it lost its end, is lost too, and then
+    /// assigned once more.
     Lost(Vec<TopicPartition>),
 }
 

@@ -4,7 +4,10 @@
 //! reader; until that is taken, the partition is left out and the others go on. Positions move by what was read, and
 //! otherwise only by an answer of the leader that says why: what answers change is in `answers`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use vltava_wire::{Uuid, messages::FetchRequest};
 
@@ -25,7 +28,7 @@ const BY_NAME_MAX: i16 = 12;
 
 /// A fetch is not held longer than its broker's partitions have been left out for being full, and not shorter than
 /// this: their readers may be about to take what waits, and the next fetch is the one that brings more.
-const HELD_MIN: std::time::Duration = std::time::Duration::from_millis(5);
+const HELD_MIN: Duration = Duration::from_millis(5);
 
 /// The positions of one consumer.
 #[derive(Debug)]
@@ -159,7 +162,7 @@ impl Positions {
     /// When `poll` may have something that it does not have now, after `now`. What is due by now waits for something
     /// else: a leader, an answer, a reader.
     pub fn deadline(&self, now: Moment) -> Option<Moment> {
-        let stall_after = self.config.stall_after;
+        let stall_after = self.patience();
         let waiting = self.partitions.values().filter(|it| it.wants() && it.not_before > now);
         let watched = self.partitions.values().map(|it| it.watch.since + stall_after);
         waiting.map(|it| it.not_before).chain(watched.filter(|it| *it > now)).min()
@@ -317,9 +320,10 @@ impl Positions {
 
     /// Tells of partitions that have not got on for long, and asks anew all that there is to ask about them.
     fn watch(&mut self, now: Moment) {
+        let patience = self.patience();
         for (partition, position) in &mut self.partitions {
             let Some(since) = position.stalled(now, self.config.isolation) else { continue };
-            if since < self.config.stall_after {
+            if since < patience {
                 continue;
             }
             let stall = position.stall(now);
@@ -331,6 +335,11 @@ impl Positions {
             self.stale = true;
             self.events.push_back(Event::Stalled { partition: partition.clone(), since, stall });
         }
+    }
+
+    /// A broker that may hold a fetch for long is not told of for doing so.
+    fn patience(&self) -> Duration {
+        self.config.stall_after.max(self.config.wait_max * 2)
     }
 
     fn turn(&mut self) -> u64 {

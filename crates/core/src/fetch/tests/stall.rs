@@ -106,3 +106,14 @@ fn it_is_asked_in_time_whether_something_stands_still() {
     consumer.next_fetch(NOW);
     assert_eq!(consumer.positions.deadline(NOW), Some(NOW + PATIENCE));
 }
+
+#[test]
+fn a_broker_that_may_hold_a_fetch_for_long_is_not_told_of_for_doing_so() {
+    let mut consumer = reader();
+    consumer.positions.config.wait_max = PATIENCE;
+    consumer.next_fetch(NOW);
+    consumer.poll(NOW + PATIENCE);
+    assert_eq!(consumer.stalled(), None);
+    consumer.poll(NOW + PATIENCE * 2);
+    assert_eq!(consumer.stalled(), Some((PATIENCE * 2, Stall::NoAnswer(NODE))));
+}
