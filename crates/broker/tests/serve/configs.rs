@@ -1,9 +1,10 @@
 //! Configs of topics: told, changed, kept, and obeyed by what is appended.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use vltava_broker::{Broker, disk::Memory};
+use vltava_broker::{Broker, SystemClock, disk::Memory};
+use vltava_core::{Clock, Moment, Timestamp};
 use vltava_wire::{
     Api, Compression, ErrorCode,
     messages::{
@@ -17,12 +18,33 @@ use vltava_wire::{
 
 use crate::caller::{Caller, batch, fetch, fetched, produce, records, text};
 
+/// The day on which all of this happens.
+const TODAY: i64 = 1_700_000_000_000;
+
+/// A clock of that day, on which no time passes but the tests' own.
+struct Calendar(SystemClock);
+
+impl Clock for Calendar {
+    fn now(&self) -> Moment {
+        self.0.now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp(TODAY)
+    }
+
+    fn sleep_until(&self, at: Moment) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.0.sleep_until(at)
+    }
+}
+
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 /// A broker with the topic `orders`, configured so.
 async fn broker(configs: &[(&str, &str)]) -> (Broker, Caller) {
-    let broker = Broker::in_memory().start().await.unwrap();
+    let clock = Arc::new(Calendar(SystemClock::new()));
+    let broker = Broker::in_memory().clock(clock).start().await.unwrap();
     let mut caller = Caller::of(&broker);
     create(&mut caller, configs).await;
     (broker, caller)
@@ -201,7 +223,7 @@ async fn configs_are_there_after_a_stop_and_after_a_loss_of_power() {
 #[tokio::test(start_paused = true)]
 async fn a_batch_may_be_as_large_as_the_topic_says() {
     let (_broker, mut caller) = broker(&[("max.message.bytes", "300")]).await;
-    let of = |bytes: usize| batch(now(), &[&"x".repeat(bytes)], Stamp::NONE, Compression::None);
+    let of = |bytes: usize| batch(TODAY, &[&"x".repeat(bytes)], Stamp::NONE, Compression::None);
     let overhead = of(100).len() - 100;
     assert_eq!(code(&produced(&mut caller, of(300 - overhead)).await), ErrorCode::None);
     assert_eq!(code(&produced(&mut caller, of(301 - overhead)).await), ErrorCode::MessageTooLarge);
@@ -209,20 +231,13 @@ async fn a_batch_may_be_as_large_as_the_topic_says() {
     assert_eq!(code(&produced(&mut caller, of(301 - overhead)).await), ErrorCode::None);
 }
 
-/// The broker's time, roughly.
-fn now() -> i64 {
-    use vltava_core::Clock;
-    vltava_broker::SystemClock::new().wall().0
-}
-
 #[tokio::test(start_paused = true)]
 async fn records_get_the_time_of_their_append_if_the_topic_says_so() {
     let (_broker, mut caller) = broker(&[("message.timestamp.type", "LogAppendTime")]).await;
-    let before = now();
     for compression in [Compression::None, Compression::Lz4] {
         let told = produced(&mut caller, batch(1_000, &["a", "b"], Stamp::NONE, compression)).await;
         assert_eq!(code(&told), ErrorCode::None, "a producer's time of long ago counts for nothing");
-        assert!((before..=now()).contains(&told.log_append_time_ms), "{}", told.log_append_time_ms);
+        assert_eq!(told.log_append_time_ms, TODAY);
         let response = caller.call(12, fetch(told.base_offset, 0)).await;
         assert_eq!(records(fetched(&response)).len(), 2, "the checksum was renewed");
         let batch = vltava_wire::record::Batch::parse(fetched(&response).records.clone().unwrap()).unwrap();
@@ -234,7 +249,7 @@ async fn records_get_the_time_of_their_append_if_the_topic_says_so() {
 #[tokio::test(start_paused = true)]
 async fn timestamps_out_of_bounds_are_refused_record_by_record() {
     let (_broker, mut caller) = broker(&[("message.timestamp.before.max.ms", "60000")]).await;
-    let (now, hour) = (now(), 3_600_000);
+    let (now, hour) = (TODAY, 3_600_000);
     let of = |timestamps: &[i64], compression| {
         let mut builder = BatchBuilder::new();
         for timestamp in timestamps {
@@ -275,12 +290,12 @@ async fn a_compacted_topic_refuses_records_without_keys() {
     for compression in [Compression::None, Compression::Zstd] {
         let mut builder = BatchBuilder::new();
         for key in [Some(b"a".as_slice()), None, Some(b"b"), None] {
-            builder.append(RecordSlices::new(now(), key, Some(b"value"))).unwrap();
+            builder.append(RecordSlices::new(TODAY, key, Some(b"value"))).unwrap();
         }
         let refused = produced(&mut caller, builder.finish(Stamp::NONE, compression).unwrap()).await;
         assert_eq!(code(&refused), ErrorCode::InvalidRecord, "{compression:?}");
         assert_eq!(refused.record_errors.iter().map(|it| it.batch_index).collect::<Vec<_>>(), [1, 3]);
     }
-    let keyed = batch(now(), &["a"], Stamp::NONE, Compression::None);
+    let keyed = batch(TODAY, &["a"], Stamp::NONE, Compression::None);
     assert_eq!(code(&produced(&mut caller, keyed).await), ErrorCode::None);
 }

@@ -5,12 +5,16 @@ use vltava_wire::record::Batch;
 
 const A_WHILE: Duration = Duration::from_secs(30);
 
+const COMPACT: (&str, &str) = ("cleanup.policy", "compact");
+const SMALL: (&str, &str) = ("segment.bytes", "1000");
+const EAGER: (&str, &str) = ("min.cleanable.dirty.ratio", "0");
+
 async fn broker(disk: &Memory, options: Options, configs: &[(&str, &str)]) -> (Broker, PartitionId) {
     let broker = Broker::open(disk.clone(), options).await.unwrap();
-    let mut all =
-        vec![("cleanup.policy", "compact"), ("segment.bytes", "1000"), ("min.cleanable.dirty.ratio", "0")];
+    let mut all = vec![COMPACT, SMALL, EAGER];
     all.extend(configs);
-    let (topic, _) = broker.log.create_topic("orders", 1, &given(&all)).unwrap();
+    let (topic, position) = broker.log.create_topic("orders", 1, &given(&all)).unwrap();
+    broker.log.settled(position).await.unwrap();
     (broker, PartitionId { topic: topic.id, partition: 0 })
 }
 
@@ -21,17 +25,13 @@ fn pairs(pairs: &[Pair<'_>], compression: Compression) -> Bytes {
     let mut builder = BatchBuilder::new();
     for (key, value) in pairs {
         let key = (!key.is_empty()).then_some(key.as_bytes());
-        builder.append(RecordSlices::new(wall(), key, value.map(str::as_bytes))).unwrap();
+        builder.append(RecordSlices::new(TODAY, key, value.map(str::as_bytes))).unwrap();
     }
     builder.finish(Stamp::NONE, compression).unwrap()
 }
 
 async fn put(broker: &Broker, at: PartitionId, key: &str, value: Option<&str>) -> i64 {
     broker.append(at, &pairs(&[(key, value)], Compression::None)).await.base_offset
-}
-
-fn wall() -> i64 {
-    SystemClock::new().wall().0
 }
 
 /// Offset, key and value of every record that is left.
@@ -102,34 +102,33 @@ async fn the_last_record_of_each_key_stays_with_its_offset() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tombstone_stays_for_its_time_and_then_goes() {
-    let options = Options { retention_interval: Duration::from_secs(86_400), ..small() };
-    let wait = Duration::from_millis(60);
-    let (broker, at) = broker(&Memory::new(), options, &[("delete.retention.ms", "30")]).await;
+    // A second is a thousand of the records' time.
+    let broker = Broker::open_by(Calendar::new(1000), Memory::new(), small()).await.unwrap();
+    let configs = [COMPACT, SMALL, EAGER, ("delete.retention.ms", "100000000")];
+    let (topic, _) = broker.log.create_topic("orders", 1, &given(&configs)).unwrap();
+    let at = PartitionId { topic: topic.id, partition: 0 };
     put(&broker, at, "a", Some("1")).await;
     put(&broker, at, "b", Some("1")).await;
     let tombstone = put(&broker, at, "a", None).await;
-    close_segment(&broker, at).await;
-    pass(A_WHILE).await;
     let keys = |broker: &Broker| -> Vec<_> {
-        left(broker, at)
-            .into_iter()
-            .filter(|it| it.1 != "filler")
-            .map(|it| (it.0, it.1, it.2.is_some()))
-            .collect()
+        let all = left(broker, at).into_iter().filter(|it| it.1 != "filler");
+        all.map(|it| (it.0, it.1, it.2.is_some())).collect()
     };
-    assert_eq!(keys(&broker), [(1, "b".into(), true), (tombstone, "a".into(), false)]);
-    let batch = Batch::parse(broker.log.read(at, tombstone, 1).unwrap().records).unwrap();
-    assert!(
-        batch.delete_horizon().is_some_and(|horizon| (wall() - 1_000..wall() + 1_000).contains(&horizon))
-    );
-    // The wall clock is the real one: its time has to pass.
-    let until = wall() + wait.as_millis() as i64;
-    while wall() < until {
-        tokio::task::yield_now().await;
+    let both = [(1, "b".to_owned(), true), (tombstone, "a".to_owned(), false)];
+    for _ in 0..2 {
+        close_segment(&broker, at).await;
+        pass(A_WHILE).await;
+        assert_eq!(keys(&broker), both, "its time runs from when it was met first");
+        let batch = Batch::parse(broker.log.read(at, tombstone, 1).unwrap().records).unwrap();
+        let day = 100_000_000;
+        assert!(
+            batch.delete_horizon().is_some_and(|it| (TODAY + day..TODAY + day + 10_000_000).contains(&it))
+        );
     }
+    pass(A_WHILE * 2).await;
     close_segment(&broker, at).await;
     pass(A_WHILE).await;
-    assert_eq!(keys(&broker), [(1, "b".into(), true)]);
+    assert_eq!(keys(&broker), [(1, "b".to_owned(), true)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +150,7 @@ async fn neither_young_records_nor_too_few_are_compacted_unless_they_waited_for_
     let (broker, at) = broker(&Memory::new(), small(), &overdue).await;
     for _ in 0..20 {
         let mut builder = BatchBuilder::new();
-        builder.append(RecordSlices::new(wall() - 10_000, Some(b"a"), Some(&[b'x'; 100]))).unwrap();
+        builder.append(RecordSlices::new(TODAY - 10_000, Some(b"a"), Some(&[b'x'; 100]))).unwrap();
         broker.append(at, &builder.finish(Stamp::NONE, Compression::None).unwrap()).await;
     }
     pass(A_WHILE).await;
@@ -187,11 +186,7 @@ async fn records_without_a_key_and_batches_that_nobody_can_open_are_no_obstacle(
     closed[middle..].fill(7);
     let closed_at = broker.append(at, &closed).await.base_offset;
     put(&broker, at, "a", Some("2")).await;
-    let compact = given(&[
-        ("cleanup.policy", "compact"),
-        ("segment.bytes", "1000"),
-        ("min.cleanable.dirty.ratio", "0"),
-    ]);
+    let compact = given(&[COMPACT, SMALL, EAGER]);
     broker.log.configure_topic(at.topic, &compact).unwrap();
     close_segment(&broker, at).await;
     pass(A_WHILE).await;
@@ -262,7 +257,7 @@ async fn a_compaction_that_finds_no_room_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn what_happened_at_a_time_is_found_in_what_is_left() {
     let (broker, at) = broker(&Memory::new(), small(), &[]).await;
-    let base = wall() - 100_000;
+    let base = TODAY - 100_000;
     for number in 0..40 {
         let mut builder = BatchBuilder::new();
         let key = format!("key-{}", number % 10);
@@ -275,5 +270,36 @@ async fn what_happened_at_a_time_is_found_in_what_is_left() {
         let found = broker.log.find_timestamp(at, base + time).unwrap().unwrap();
         let first = left(&broker, at).into_iter().map(|it| it.0).find(|it| *it >= time).unwrap();
         assert_eq!(found.offset, first, "time {time}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_sync_that_fails_while_a_log_is_compacted_ends_writing_and_loses_no_key() {
+    let options = Options { compaction_interval: Duration::from_millis(3), ..small() };
+    for number in 0..40 {
+        let disk = Memory::unreliable();
+        let (broker, at) = broker(&disk, options.clone(), &[]).await;
+        let mut acknowledged = std::collections::BTreeMap::new();
+        for index in 0..60 {
+            if index == number {
+                disk.fail_syncs(1);
+            }
+            let (key, value) = (format!("key-{}", index % 5), format!("{index:03}-{:80}", ""));
+            let sent = pairs(&[(&key, Some(&value))], Compression::None);
+            let Ok(appended) = broker.log.append(at, &sent) else { break };
+            if broker.log.settled(appended.position).await.is_err() {
+                break;
+            }
+            acknowledged.insert(key, value);
+            pass(Duration::from_millis(1)).await;
+        }
+        broker.kill().await;
+        let broker =
+            Broker::open(disk.after_power_loss(&mut Rng::new(number)), options.clone()).await.unwrap();
+        let found = left(&broker, at);
+        for (key, value) in &acknowledged {
+            let last = found.iter().rfind(|it| it.1 == *key).and_then(|it| it.2.as_ref());
+            assert!(last >= Some(value), "sync {number}: {key} has {last:?} after {value}");
+        }
     }
 }

@@ -10,11 +10,11 @@ mod reading;
 mod real;
 mod trimming;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
-use vltava_core::{Clock, Rng, TopicPartition};
+use vltava_core::{Clock, Moment, Rng, Timestamp, TopicPartition};
 use vltava_wire::{
     Compression,
     record::{BatchBuilder, RecordSlices, Stamp, batches},
@@ -42,6 +42,35 @@ fn small() -> Options {
     }
 }
 
+/// The day on which all tests begin, in milliseconds.
+const TODAY: i64 = 1_700_000_000_000;
+
+/// A clock whose wall time begins today and passes as paused time does, or so many times as fast.
+struct Calendar {
+    paused: SystemClock,
+    speed: i64,
+}
+
+impl Calendar {
+    fn new(speed: i64) -> Self {
+        Self { paused: SystemClock::new(), speed }
+    }
+}
+
+impl Clock for Calendar {
+    fn now(&self) -> Moment {
+        self.paused.now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp(TODAY + self.paused.now().0 as i64 / 1000 * self.speed)
+    }
+
+    fn sleep_until(&self, at: Moment) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.paused.sleep_until(at)
+    }
+}
+
 /// A log with its keeper at work.
 struct Broker {
     log: Log,
@@ -50,8 +79,11 @@ struct Broker {
 
 impl Broker {
     async fn open(disk: impl Disk, options: Options) -> Result<Self> {
-        let clock = Arc::new(SystemClock::new());
-        let (log, keeper) = Log::open(Arc::new(disk), clock, Rng::new(1), options).await?;
+        Self::open_by(Calendar::new(1), disk, options).await
+    }
+
+    async fn open_by(clock: Calendar, disk: impl Disk, options: Options) -> Result<Self> {
+        let (log, keeper) = Log::open(Arc::new(disk), Arc::new(clock), Rng::new(1), options).await?;
         Ok(Self { log, keeper: tokio::spawn(keeper.run()) })
     }
 

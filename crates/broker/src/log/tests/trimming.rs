@@ -12,11 +12,6 @@ async fn broker(disk: &Memory, configs: &[(&str, &str)]) -> (Broker, PartitionId
     (broker, PartitionId { topic: topic.id, partition: 0 })
 }
 
-/// The wall clock's time.
-fn wall() -> i64 {
-    SystemClock::new().wall().0
-}
-
 async fn fill(broker: &Broker, at: PartitionId, batches: usize, timestamp: i64) {
     for number in 0..batches {
         broker.append(at, &batch_at(&[format!("{number}-{:150}", "")], timestamp, Stamp::NONE)).await;
@@ -98,8 +93,8 @@ async fn a_beginning_within_a_batch_hides_what_is_before_it() {
 async fn segments_that_are_too_old_go_and_the_open_one_too() {
     let disk = Memory::new();
     let (broker, at) = broker(&disk, &[("retention.ms", "600000")]).await;
-    fill(&broker, at, 20, wall() - 700_000).await;
-    fill(&broker, at, 10, wall() - 300_000).await;
+    fill(&broker, at, 20, TODAY - 700_000).await;
+    fill(&broker, at, 10, TODAY - 300_000).await;
     pass(RETENTION).await;
     let (start, end) = bounds(&broker, at);
     assert!((14..=20).contains(&start) && end == 30, "{start}: whole segments went");
@@ -132,7 +127,7 @@ async fn a_partition_that_is_too_large_loses_its_oldest_segments() {
 async fn the_room_of_what_went_is_free_though_nothing_more_is_written() {
     let disk = Memory::new();
     let (broker, at) = broker(&disk, &[]).await;
-    fill(&broker, at, 20, wall()).await;
+    fill(&broker, at, 20, TODAY).await;
     broker.log.delete_records(at, Some(18)).unwrap();
     assert!(segments(&disk).iter().any(|it| *it < 10), "a start may need them, until there is a checkpoint");
     pass(RETENTION).await;
@@ -233,30 +228,11 @@ async fn every_reign_ends_where_the_next_began_and_that_is_never_forgotten() {
 
 #[tokio::test(start_paused = true)]
 async fn a_producer_that_was_not_heard_of_for_a_day_is_forgotten() {
-    let clock = Arc::new(Fast(SystemClock::new()));
-    let (log, keeper) = Log::open(Arc::new(Memory::new()), clock, Rng::new(1), small()).await.unwrap();
-    let broker = Broker { log, keeper: tokio::spawn(keeper.run()) };
+    let broker = Broker::open_by(Calendar::new(1000), Memory::new(), small()).await.unwrap();
     let at = broker.topic("orders", 1).await;
-    broker.append(at, &batch_at(&["a"], wall(), stamp(7, 0, 0))).await;
-    let gap = batch_at(&["b"], wall(), stamp(7, 0, 5));
+    broker.append(at, &batch_at(&["a"], TODAY, stamp(7, 0, 0))).await;
+    let gap = batch_at(&["b"], TODAY, stamp(7, 0, 5));
     assert_eq!(code(broker.log.append(at, &gap).unwrap_err()), ErrorCode::OutOfOrderSequenceNumber);
     pass(RETENTION * 3).await;
     assert_eq!(broker.append(at, &gap).await.base_offset, 1, "it may go on anywhere");
-}
-
-/// A clock whose wall time runs by the paused time, a thousand times as fast.
-struct Fast(SystemClock);
-
-impl Clock for Fast {
-    fn now(&self) -> vltava_core::Moment {
-        self.0.now()
-    }
-
-    fn wall(&self) -> vltava_core::Timestamp {
-        vltava_core::Timestamp(wall() + self.0.now().0 as i64)
-    }
-
-    fn sleep_until(&self, at: vltava_core::Moment) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-        self.0.sleep_until(at)
-    }
 }
