@@ -1,6 +1,6 @@
 //! What answers change: where partitions stand, whom to ask, what the owner hears.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use vltava_wire::{
@@ -27,6 +27,9 @@ use crate::{
 
 /// No batch is larger, whoever wrote it: brokers take 100 MiB in a request at most, unless told otherwise.
 const BATCH_BYTES_MAX: i32 = 1 << 30;
+
+/// A broker that asks for more rest than this is not believed: quotas are of seconds.
+const REST_MAX: Duration = Duration::from_secs(60);
 
 /// Who refused, and whether the refusal said who leads now.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +72,9 @@ impl Positions {
         let Some(flight) = broker.fetch.take() else { return hints };
         let begun = broker.session.is_begun();
         let outcome = broker.session.on_answer(&answer);
-        let FetchResponse { responses, node_endpoints, .. } = answer;
+        let FetchResponse { responses, node_endpoints, throttle_time_ms, .. } = answer;
+        let rest = Duration::from_millis(u64::try_from(throttle_time_ms).unwrap_or(0));
+        broker.rests_until = now + rest.min(REST_MAX);
         let parts = self.named(node, responses);
         let current = self.answered(flight.asked);
         if let Err(error) = outcome {

@@ -56,6 +56,8 @@ pub(super) struct Broker {
     pub(super) fetch: Option<Flight>,
     pub(super) lookup: Option<Vec<Asked>>,
     pub(super) check: Option<Vec<Asked>>,
+    /// It asked not to be asked for records before (KIP-219).
+    pub(super) rests_until: Moment,
 }
 
 /// A partition that a question is about, and its turn.
@@ -165,7 +167,8 @@ impl Positions {
         let stall_after = self.patience();
         let waiting = self.partitions.values().filter(|it| it.wants() && it.not_before > now);
         let watched = self.partitions.values().map(|it| it.watch.since + stall_after);
-        waiting.map(|it| it.not_before).chain(watched.filter(|it| *it > now)).min()
+        let resting = self.brokers.values().map(|it| it.rests_until);
+        waiting.map(|it| it.not_before).chain(watched.chain(resting).filter(|it| *it > now)).min()
     }
 
     /// Takes over what has become known of leaders and topics.
@@ -255,7 +258,7 @@ impl Positions {
     fn fetch(&mut self, now: Moment, node: NodeId) -> Option<Todo> {
         let bytes_max = self.share();
         let broker = self.brokers.entry(node).or_default();
-        if broker.fetch.is_some() {
+        if broker.fetch.is_some() || now < broker.rests_until {
             return None;
         }
         let (mut due, mut held) = (Vec::new(), self.config.wait_max);

@@ -99,3 +99,20 @@ fn brokers_share_the_room_and_together_never_send_more() {
     consumer.fetched(NOW, LEAD[0], answer);
     assert_eq!(consumer.asks_for().map(|it| it.1), Some(300), "what has come to nothing is free again");
 }
+
+#[test]
+fn a_broker_that_asks_for_rest_gets_it_and_not_for_ever() {
+    for (throttle_time_ms, rest) in [(0, 0), (-1, 0), (700, 700), (i32::MAX, 60_000)] {
+        let mut consumer = consumer(Reset::Fail);
+        consumer.asks_for();
+        let nothing = answer(&[(0, ErrorCode::None, vec![]), (1, ErrorCode::None, vec![])]);
+        consumer.fetched(NOW, NODE, FetchResponse { throttle_time_ms, ..nothing });
+        if rest > 0 {
+            assert_eq!(consumer.asks_for(), None, "{throttle_time_ms}");
+            let due = consumer.positions.deadline(NOW).expect("it is asked again");
+            assert!(due <= NOW + Duration::from_millis(rest), "{throttle_time_ms}");
+        }
+        let rested = NOW + Duration::from_millis(rest);
+        assert!(consumer.fetches(rested).is_some(), "{throttle_time_ms}");
+    }
+}
