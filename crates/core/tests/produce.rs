@@ -94,6 +94,7 @@ impl World {
             record_bytes_max: 1_000,
             memory_bytes: 2_000,
             delivery_timeout: millis(500 + rng.below(2_500)),
+            ..Config::default()
         };
         Self {
             rng,

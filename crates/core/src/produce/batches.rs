@@ -15,10 +15,11 @@ use vltava_wire::{
 use super::{
     config::Config,
     divide::{self, Fate},
+    outcome::Outcome,
     outgoing::{Body, Outgoing},
     rejected::Rejected,
-    sequence::{Outcome, Part, Sequence, Todo},
-    stamp::{Identity, Numbered},
+    sequence::{Part, Rules, Sequence, Todo},
+    stamp::Identity,
     verdict::{Answer, Verdict},
 };
 use crate::{
@@ -152,11 +153,13 @@ impl<T: Clone> Batches<T> {
             return lane;
         }
         let lane = Lane(self.lanes.len() as u32);
+        let Config { idempotent, in_flight_max, .. } = self.config;
+        let rules = Rules { idempotent, in_flight_max };
         self.numbers.insert(partition.clone(), lane);
         self.lanes.push(Partition {
             name: partition.clone(),
             open: None,
-            sequence: Sequence::default(),
+            sequence: Sequence::new(rules),
             packing: false,
             batch_bytes: self.config.batch_bytes,
         });
@@ -243,8 +246,9 @@ impl<T: Clone> Batches<T> {
             match partition.sequence.poll(now, self.identity) {
                 Todo::Send { key, numbered, payload } => {
                     let id = BatchId { lane, key };
+                    let stamp = numbered.map_or(Stamp::NONE, |it| it.stamp());
                     partition.packing = true;
-                    all.push((node, payload.outgoing(id, &partition.name, numbered)));
+                    all.push((node, payload.outgoing(id, &partition.name, stamp)));
                 }
                 Todo::Identify => self.identify(lane),
                 Todo::Nothing => {}
@@ -320,6 +324,15 @@ impl<T: Clone> Batches<T> {
         for lane in self.busy.clone() {
             self.close(lane);
             self.lanes[lane.0 as usize].sequence.fail(error);
+            self.collect(lane);
+        }
+    }
+
+    /// Drops everything that is not done; what is pushed later goes on. What is in flight may be written.
+    pub fn purge(&mut self) {
+        for lane in self.busy.clone() {
+            self.close(lane);
+            self.lanes[lane.0 as usize].sequence.purge();
             self.collect(lane);
         }
     }
@@ -456,12 +469,12 @@ impl<T: Clone> Closed<T> {
         Part { payload: Self { ticket, serial, first, body, count, bytes }, count, refused }
     }
 
-    fn outgoing(&mut self, id: BatchId, partition: &TopicPartition, numbered: Numbered) -> Outgoing {
+    fn outgoing(&mut self, id: BatchId, partition: &TopicPartition, stamp: Stamp) -> Outgoing {
         let body = self.body.take().expect("a batch that was sent before was kept");
         if let Body::Packed(bytes, stamp) = &body {
             self.body = Some(Body::Packed(bytes.clone(), *stamp));
         }
-        Outgoing { id, partition: partition.clone(), stamp: numbered.stamp(), body }
+        Outgoing { id, partition: partition.clone(), stamp, body }
     }
 }
 
@@ -825,6 +838,33 @@ mod tests {
         producer.push(1, 10).expect("there is memory");
         producer.sends(NOW);
         assert!(producer.batches.wants_identity());
+    }
+
+    #[test]
+    fn what_is_purged_gives_its_memory_back_and_the_producer_goes_on() {
+        let mut producer = lingering(Duration::from_secs(60));
+        producer.push(0, 10).expect("there is memory");
+        producer.push(1, 10).expect("there is memory");
+        assert_eq!(producer.batches.records(), 2);
+        producer.batches.purge();
+        let purged = Failure { reason: Reason::Purged, maybe_written: false };
+        assert_eq!(
+            [producer.done(), producer.done()],
+            [Some((1, Err(purged.clone()))), Some((2, Err(purged)))]
+        );
+        assert_eq!((producer.batches.used_bytes(), producer.batches.records()), (0, 0));
+        assert_eq!(producer.push(0, 10), Ok((3, 0)));
+    }
+
+    #[test]
+    fn a_producer_that_is_not_idempotent_stamps_nothing() {
+        let mut producer = producer(Config { idempotent: false, ..Config::default() });
+        producer.batches = Batches::new(Config { idempotent: false, ..Config::default() });
+        producer.push(0, 10).expect("there is memory");
+        let (_, _, bytes) = producer.sends(NOW)[0].clone();
+        let batch = Batch::parse(bytes).expect("it is a batch");
+        assert_eq!((batch.producer_id, batch.producer_epoch, batch.base_sequence), (-1, -1, -1));
+        assert!(!producer.batches.wants_identity());
     }
 
     #[test]

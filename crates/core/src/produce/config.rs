@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::sequence::IN_FLIGHT_MAX;
+
 /// What a producer may use, and how long it may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -15,6 +17,10 @@ pub struct Config {
     pub memory_bytes: usize,
     /// From its first record on, a batch has so long to be written before it is given up.
     pub delivery_timeout: Duration,
+    /// Whether batches are numbered, so that each is written once and in order.
+    pub idempotent: bool,
+    /// So many batches of a partition may be unanswered: no more than [`IN_FLIGHT_MAX`] if they are numbered.
+    pub in_flight_max: usize,
 }
 
 impl Default for Config {
@@ -26,6 +32,8 @@ impl Default for Config {
             record_bytes_max: 1 << 20,
             memory_bytes: 32 << 20,
             delivery_timeout: Duration::from_secs(120),
+            idempotent: true,
+            in_flight_max: IN_FLIGHT_MAX,
         }
     }
 }

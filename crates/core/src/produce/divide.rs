@@ -8,7 +8,7 @@ use vltava_wire::{
 };
 
 use super::{
-    sequence::Reason,
+    outcome::Reason,
     verdict::{Answer, Rejection, Verdict},
 };
 

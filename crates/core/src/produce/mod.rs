@@ -7,6 +7,7 @@
 mod batches;
 mod config;
 mod divide;
+mod outcome;
 mod outgoing;
 mod partitioner;
 mod rejected;
@@ -17,10 +18,11 @@ mod window;
 
 pub use batches::{BatchId, Batches, Done, Lane, Mark, Pushed};
 pub use config::Config;
+pub use outcome::{Failure, Outcome, Reason, Written};
 pub use outgoing::Outgoing;
 pub use partitioner::{Choice, Partitioner, Partitions, Spread, UnknownPartitioner};
 pub use rejected::Rejected;
-pub use sequence::{Failure, IN_FLIGHT_MAX, Outcome, Reason, Written};
+pub use sequence::IN_FLIGHT_MAX;
 pub use stamp::{Identity, Number, Numbered, Unsound};
 pub use verdict::{Answer, Rejection, Verdict};
 pub use window::{Check, Remembered, Window, Windows};

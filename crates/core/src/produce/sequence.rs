@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use vltava_wire::{ErrorCode, record::RecordError};
 
 use super::{
+    outcome::{Failure, Outcome, Reason, Written},
     stamp::{Identity, Number, Numbered},
     verdict::{Answer, Verdict},
 };
@@ -20,9 +21,20 @@ use crate::{Backoff, Moment, Rng, session::Fate};
 /// How many batches of one partition may be unanswered. A broker remembers no more than this.
 pub const IN_FLIGHT_MAX: usize = 5;
 
+/// How batches go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rules {
+    /// They have numbers, so that none is written twice or out of order. Without, a copy that is sent again may be
+    /// written beside the first, and behind the next.
+    pub(super) idempotent: bool,
+    /// So many may be unanswered.
+    pub(super) in_flight_max: usize,
+}
+
 /// The batches of one partition that are closed and not done, in the order they are written in.
 #[derive(Debug)]
 pub(super) struct Sequence<P> {
+    rules: Rules,
     batches: VecDeque<Batch<P>>,
     next_key: u64,
     /// Under what the next batch goes out; none before the first, and when the identity is of no use any more.
@@ -77,53 +89,6 @@ enum Renewal {
     AsSomebodyElse,
 }
 
-/// Where a batch was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    /// The offset of its first record; none if a copy was written so long ago that the broker has forgotten where.
-    pub base_offset: Option<i64>,
-    /// The broker's clock in milliseconds, if that is what the topic's records carry.
-    pub log_append_time: Option<i64>,
-}
-
-/// What became of a batch.
-pub type Outcome = Result<Written, Failure>;
-
-/// Why a batch was given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// What went wrong.
-    pub reason: Reason,
-    /// Whether it may be written all the same, now or a little later.
-    pub maybe_written: bool,
-}
-
-/// What went wrong with a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
-    /// The broker will not have it, for what it says.
-    Refused(ErrorCode, Option<String>),
-    /// It is one record, and longer than the broker takes.
-    TooLarge {
-        /// Bytes that were refused.
-        bytes: usize,
-        /// What the broker says.
-        message: Option<String>,
-    },
-    /// The delivery deadline passed; the error is what the broker last answered, if it answered at all.
-    Expired(Option<ErrorCode>),
-    /// A batch before it was given up, and nothing tells whether this one is written.
-    Orphaned,
-    /// A batch behind it is written and the broker does not take it any more: it could only go out of order.
-    Overtaken,
-    /// There is no identity under which it could be written.
-    Anonymous,
-    /// It could not be packed.
-    Encoding(RecordError),
-    /// The producer as a whole cannot go on.
-    Fatal(ErrorCode),
-}
-
 /// A part of a batch that was not taken as a whole.
 #[derive(Debug)]
 pub(super) struct Part<P> {
@@ -139,7 +104,8 @@ pub(super) enum Todo<'a, P> {
     /// Send this, under this number.
     Send {
         key: u64,
-        numbered: Numbered,
+        /// None if batches are not numbered.
+        numbered: Option<Numbered>,
         payload: &'a mut P,
     },
     /// Find an identity, other than the one that is retired: there is something to send.
@@ -147,9 +113,11 @@ pub(super) enum Todo<'a, P> {
     Nothing,
 }
 
-impl<P> Default for Sequence<P> {
-    fn default() -> Self {
+impl<P> Sequence<P> {
+    /// No batches.
+    pub(super) fn new(rules: Rules) -> Self {
         Self {
+            rules,
             batches: VecDeque::new(),
             next_key: 0,
             numbering: None,
@@ -159,9 +127,7 @@ impl<P> Default for Sequence<P> {
             backoff: Backoff::default(),
         }
     }
-}
 
-impl<P> Sequence<P> {
     /// Queues a batch of `count` records behind every earlier one.
     pub(super) fn push(&mut self, payload: P, count: u32, deadline: Moment) {
         self.batches.push_back(Batch {
@@ -194,9 +160,15 @@ impl<P> Sequence<P> {
     pub(super) fn poll(&mut self, now: Moment, identity: Option<Identity>) -> Todo<'_, P> {
         self.renew();
         let Some(index) = self.ready(now) else { return Todo::Nothing };
-        let Some(numbered) = self.number(index, identity) else { return Todo::Identify };
+        let numbered = match self.rules.idempotent {
+            true => self.number(index, identity),
+            false => None,
+        };
+        if self.rules.idempotent && numbered.is_none() {
+            return Todo::Identify;
+        }
         let batch = &mut self.batches[index];
-        batch.numbered = Some(numbered);
+        batch.numbered = numbered;
         batch.state = State::Sent { first: index == 0 };
         let payload = batch.payload.as_mut().expect("a batch that is ready is not given up");
         Todo::Send { key: batch.key, numbered, payload }
@@ -225,6 +197,10 @@ impl<P> Sequence<P> {
             Verdict::Written => self.written(index, Some(&answer)),
             Verdict::Duplicate => self.written(index, None),
             Verdict::Retry { unwritten, .. } => self.again(now, index, !unwritten, rng),
+            Verdict::Gap | Verdict::Fenced if !self.rules.idempotent => {
+                // Nothing was numbered, so the broker speaks of something else.
+                self.give_up(index, Reason::Refused(answer.error, answer.message));
+            }
             Verdict::Gap if first => {
                 self.again(now, index, false, rng);
                 self.renewal.get_or_insert(Renewal::InNewEpoch);
@@ -319,6 +295,11 @@ impl<P> Sequence<P> {
         }
     }
 
+    /// Gives up everything that is not done; what comes later goes on.
+    pub(super) fn purge(&mut self) {
+        self.give_up_all(&Reason::Purged);
+    }
+
     /// The next batch that is done, and how.
     pub(super) fn finished(&mut self) -> Option<(P, Outcome)> {
         self.finished.pop_front()
@@ -366,7 +347,8 @@ impl<P> Sequence<P> {
 
     /// How many batches may be unanswered.
     fn window(&self) -> usize {
-        if self.numbering.as_ref().is_some_and(|it| it.proven) { IN_FLIGHT_MAX } else { 1 }
+        let alone = self.rules.idempotent && self.numbering.as_ref().is_none_or(|it| !it.proven);
+        if alone { 1 } else { self.rules.in_flight_max }
     }
 
     /// The next batch, if it may go out now.
@@ -525,7 +507,8 @@ mod tests {
     }
 
     fn stranger(batches: &str) -> Talk {
-        let mut talk = Talk { sequence: Sequence::default(), now: NOW, rng: Rng::new(1) };
+        let rules = Rules { idempotent: true, in_flight_max: IN_FLIGHT_MAX };
+        let mut talk = Talk { sequence: Sequence::new(rules), now: NOW, rng: Rng::new(1) };
         batches.chars().for_each(|it| talk.sequence.push(it, 10, DEADLINE));
         talk
     }
@@ -535,7 +518,8 @@ mod tests {
         fn sends(&mut self) -> Vec<(char, i16, i32)> {
             let mut sent = Vec::new();
             while let Todo::Send { numbered, payload, .. } = self.sequence.poll(self.now, Some(ME)) {
-                sent.push((*payload, numbered.producer.epoch, numbered.first.field()));
+                let (epoch, first) = numbered.map_or((-1, -1), |it| (it.producer.epoch, it.first.field()));
+                sent.push((*payload, epoch, first));
             }
             sent
         }
@@ -783,7 +767,7 @@ mod tests {
         assert_eq!(talk.sequence.retired(), Some(ME.id));
         let other = Some(Identity { id: 8, epoch: 0 });
         let todo = talk.sequence.poll(talk.now, other);
-        let Todo::Send { numbered, .. } = todo else { panic!("{todo:?} sends nothing") };
+        let Todo::Send { numbered: Some(numbered), .. } = todo else { panic!("{todo:?} sends nothing") };
         assert_eq!((numbered.producer, numbered.first), (Identity { id: 8, epoch: 0 }, Number::default()));
     }
 
@@ -810,6 +794,51 @@ mod tests {
         assert!(finished.iter().all(|it| it.1.as_ref().is_some_and(|it| it.reason == Reason::Fatal(error))));
         (1..5).for_each(|it| talk.cut(it));
         assert!(talk.sequence.is_empty());
+    }
+
+    #[test]
+    fn without_numbers_nothing_is_waited_for_and_nothing_is_in_the_way() {
+        let mut talk = stranger("abcd");
+        talk.sequence.rules = Rules { idempotent: false, in_flight_max: 3 };
+        assert_eq!(talk.sends(), [('a', -1, -1), ('b', -1, -1), ('c', -1, -1)], "no identity is asked for");
+        talk.cut(0);
+        talk.answered(1, ErrorCode::InvalidRecord);
+        talk.answered(2, GAP);
+        talk.later();
+        assert_eq!(talk.sends(), [('a', -1, -1), ('d', -1, -1)]);
+        talk.answered(0, WRITTEN);
+        let refused = |error| Reason::Refused(error, None);
+        let expected = [
+            failed('b', refused(ErrorCode::InvalidRecord), false),
+            failed('c', refused(GAP), false),
+            ('a', None),
+        ];
+        assert_eq!(talk.finished(), expected);
+    }
+
+    #[test]
+    fn with_one_in_flight_the_order_holds_without_numbers() {
+        let mut talk = stranger("ab");
+        talk.sequence.rules = Rules { idempotent: false, in_flight_max: 1 };
+        assert_eq!(talk.sends(), [('a', -1, -1)]);
+        talk.cut(0);
+        talk.later();
+        assert_eq!(talk.sends(), [('a', -1, -1)]);
+        talk.answered(0, WRITTEN);
+        assert_eq!(talk.sends(), [('b', -1, -1)]);
+    }
+
+    #[test]
+    fn what_is_purged_in_flight_may_be_written_and_what_comes_later_goes_on() {
+        let mut talk = talk("ab");
+        let Todo::Send { .. } = talk.sequence.poll(NOW, Some(ME)) else { panic!("there is one to send") };
+        talk.sequence.purge();
+        let purged = [failed('a', Reason::Purged, true), failed('b', Reason::Purged, false)];
+        assert_eq!(talk.finished(), purged);
+        talk.sequence.push('c', 10, DEADLINE);
+        assert_eq!(talk.sends(), [], "the first is still under way");
+        talk.answered(0, WRITTEN);
+        assert_eq!(talk.sends(), [('c', 1, 0)]);
     }
 
     #[test]
