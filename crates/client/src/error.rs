@@ -68,6 +68,10 @@ pub enum ErrorKind {
     },
     /// The assignment of a partition has ended.
     Retired,
+    /// It could only be done by waiting, which was not wanted.
+    WouldBlock,
+    /// The user dropped it before it was done.
+    Purged,
     /// The client, producer or consumer was shut down.
     Closed,
 }
@@ -168,6 +172,7 @@ impl Error {
     pub fn is_retriable(&self) -> bool {
         match self.0.kind {
             ErrorKind::Dns | ErrorKind::Tcp | ErrorKind::Disconnected | ErrorKind::TimedOut => true,
+            ErrorKind::WouldBlock => true,
             ErrorKind::Refused(code) => code.is_retriable(),
             _ => false,
         }
@@ -235,6 +240,8 @@ impl fmt::Display for ErrorKind {
             Self::NoOffset => "there is no offset to start from",
             Self::LogTruncated { .. } => "what was read is no longer in the log",
             Self::Retired => "the assignment has ended",
+            Self::WouldBlock => "it would have to wait",
+            Self::Purged => "dropped before it was done",
             Self::Closed => "already shut down",
         };
         f.write_str(text)
@@ -293,6 +300,7 @@ mod tests {
         for (kind, retriable, fatal) in [
             (ErrorKind::Disconnected, true, false),
             (ErrorKind::Config, false, false),
+            (ErrorKind::WouldBlock, true, false),
             (ErrorKind::Closed, false, true),
             (ErrorKind::Refused(ErrorCode::NotLeaderOrFollower), true, false),
             (ErrorKind::Refused(ErrorCode::ProducerFenced), false, true),

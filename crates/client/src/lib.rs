@@ -48,7 +48,7 @@ pub use admin::{
 };
 pub use client::{Client, ClientBuilder};
 pub use clock::SystemClock;
-pub use config::{Isolation, StartOffset};
+pub use config::{Acks, Isolation, StartOffset};
 pub use consumer::{
     AssignedConsumer, AssignmentId, BatchRecords, Commit, Committer, Consumer, ConsumerBuilder,
     ConsumerRecord, Event, Events, Jump, JumpCause, Notice, Notices, Offset, OffsetAndTimestamp,
@@ -58,7 +58,10 @@ pub use error::{Error, ErrorKind, Phase, Result};
 pub use metrics::Metrics;
 pub use net::{Address, BoxFuture, Dial, Stream, Tcp, Unresolved};
 pub use partition::{PartitionClient, ReadBatch};
-pub use producer::{Delivery, IntoBytes, Producer, ProducerBuilder, ProducerRecord, RecordMetadata};
+pub use producer::{
+    Deliveries, Delivery, DeliveryEvent, DeliveryEvents, IntoBytes, Producer, ProducerBuilder,
+    ProducerRecord, RecordMetadata, Unsent,
+};
 pub use vltava_core::{
     Clock, Moment, Timestamp, TopicPartition,
     cluster::NodeId,

@@ -10,6 +10,10 @@ use crate::net::Usage;
 pub struct Metrics {
     /// Records that brokers have acknowledged.
     pub records_produced: u64,
+    /// Records that were given up.
+    pub records_failed: u64,
+    /// Batches that brokers have not taken, to be sent again or in parts.
+    pub batches_refused: u64,
     /// Bytes of the batches that were sent, compressed; what is sent again counts again.
     pub bytes_produced: u64,
     /// Records handed to the user.
@@ -46,6 +50,8 @@ impl Counter {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) records_produced: Counter,
+    pub(crate) records_failed: Counter,
+    pub(crate) batches_refused: Counter,
     pub(crate) bytes_produced: Counter,
     pub(crate) records_consumed: Counter,
     pub(crate) bytes_fetched: Counter,
@@ -58,6 +64,8 @@ impl Counters {
     pub(crate) fn read(&self, answers: Usage) -> Metrics {
         Metrics {
             records_produced: self.records_produced.read(),
+            records_failed: self.records_failed.read(),
+            batches_refused: self.batches_refused.read(),
             bytes_produced: self.bytes_produced.read(),
             records_consumed: self.records_consumed.read(),
             bytes_fetched: self.bytes_fetched.read(),

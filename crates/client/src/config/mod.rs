@@ -6,4 +6,4 @@ mod producer;
 
 pub use connection::Connection;
 pub use consumer::{Consumer, Isolation, StartOffset};
-pub use producer::Producer;
+pub use producer::{Acks, Producer};

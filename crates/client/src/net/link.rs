@@ -1,18 +1,21 @@
 //! One connection: a task that owns the socket both ways. Requests go out as they come, answers find whoever waits,
 //! and when the connection breaks, or an answer is overdue, all who wait are told.
 
-use std::{io, marker::PhantomData, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, marker::PhantomData, sync::Arc, time::Duration};
 
 use tokio::{
     io::{ReadHalf, WriteHalf},
     sync::{mpsc, oneshot},
 };
 use tracing::debug;
-use vltava_core::session::{Cut, Fate, Pipeline, Versions};
+use vltava_core::{
+    Moment,
+    session::{Cut, Fate, Pipeline, Versions},
+};
 use vltava_wire::{Api, EncodeError, Encoder, Request, frame};
 
 use super::{
-    Stream,
+    BoxFuture, Stream,
     frames::{Frame, Reader, Writer},
     greet,
 };
@@ -43,7 +46,15 @@ struct Order {
     version: i16,
     patience: Duration,
     encode: Box<dyn FnOnce(i32) -> Result<Encoder, EncodeError> + Send>,
-    reply: oneshot::Sender<Result<Frame>>,
+    reply: Reply,
+}
+
+/// Who is told what became of a request.
+enum Reply {
+    /// What its answer is.
+    Answered(oneshot::Sender<Result<Frame>>),
+    /// That it is written, as it has no answer.
+    Written(oneshot::Sender<Result<()>>),
 }
 
 /// The answer to a request that is under way. Dropping it takes the request back only if it was not yet written.
@@ -104,18 +115,42 @@ impl Link {
         Ok(self.send_in(version, build(version), patience))
     }
 
+    /// Sends a request that brokers do not answer, and waits until it is written. If that takes longer than
+    /// `patience`, the connection is given up.
+    pub(crate) fn send_unanswered<R: Request>(
+        &self,
+        build: impl FnOnce(i16) -> R,
+        patience: Duration,
+    ) -> Result<BoxFuture<Result<()>>> {
+        let version = self.version(R::API)?;
+        let (reply, written) = oneshot::channel();
+        self.order(version, build(version), patience, Reply::Written(reply));
+        let (broker, context) = (self.broker.clone(), self.context.clone());
+        Ok(Box::pin(async move {
+            let written = written.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Disconnected)));
+            written.map_err(|error| {
+                context.counters.errors.add(1);
+                error.with(&broker)
+            })
+        }))
+    }
+
     fn send_in<R: Request>(&self, version: i16, request: R, patience: Duration) -> Answer<R> {
+        let (reply, answered) = oneshot::channel();
+        self.order(version, request, patience, Reply::Answered(reply));
+        let (broker, context) = (self.broker.clone(), self.context.clone());
+        Answer { reply: answered, version, broker, context, request: PhantomData }
+    }
+
+    fn order<R: Request>(&self, version: i16, request: R, patience: Duration, reply: Reply) {
         let client_id = self.context.clone();
         let encode = Box::new(move |correlation_id| {
             let client_id = client_id.connection.client_id.as_str();
             frame::request(version, correlation_id, Some(client_id), &request)
         });
-        let (reply, answered) = oneshot::channel();
         self.context.counters.requests.add(1);
         // A link that broke drops the order, and with it the sender: the answer says so.
         let _ = self.orders.send(Order { api: R::API, version, patience, encode, reply });
-        let (broker, context) = (self.broker.clone(), self.context.clone());
-        Answer { reply: answered, version, broker, context, request: PhantomData }
     }
 
     /// As [`send`](Self::send), in no higher version than this.
@@ -145,6 +180,22 @@ fn ceiling(api: Api) -> i16 {
         Api::OffsetCommit | Api::OffsetFetch => 9,
         Api::Produce => 12,
         _ => i16::MAX,
+    }
+}
+
+impl Reply {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Answered(reply) => reply.is_closed(),
+            Self::Written(reply) => reply.is_closed(),
+        }
+    }
+
+    fn fail(self, error: Error) {
+        let _ = match self {
+            Self::Answered(reply) => reply.send(Err(error)).is_ok(),
+            Self::Written(reply) => reply.send(Err(error)).is_ok(),
+        };
     }
 }
 
@@ -182,9 +233,21 @@ struct Socket {
     reader: Reader,
     writer: Writer,
     pipeline: Pipeline<oneshot::Sender<Result<Frame>>>,
+    /// Requests without answers that are being written.
+    unanswered: VecDeque<Unanswered>,
+    /// Bytes that the writer was given so far.
+    pushed: u64,
     alarm: Alarm,
     context: Arc<Context>,
     broker: Arc<Broker>,
+}
+
+/// A request that has no answer but that it is written.
+struct Unanswered {
+    /// Where it ends.
+    at: u64,
+    deadline: Moment,
+    reply: oneshot::Sender<Result<()>>,
 }
 
 /// What the task woke up for.
@@ -200,16 +263,17 @@ impl Socket {
         let (read, write) = tokio::io::split(stream);
         let alarm = Alarm::new(context.clock.clone());
         let (writer, pipeline) = (Writer::default(), Pipeline::default());
-        Self { read, write, reader, writer, pipeline, alarm, context, broker }
+        let (unanswered, pushed) = (VecDeque::new(), 0);
+        Self { read, write, reader, writer, pipeline, unanswered, pushed, alarm, context, broker }
     }
 
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
         let end = loop {
             match self.event(&mut orders).await {
                 Event::Order(Some(order)) => self.take(order),
-                Event::Order(None) if self.pipeline.is_empty() => break Error::new(ErrorKind::Closed),
+                Event::Order(None) if self.is_idle() => break Error::new(ErrorKind::Closed),
                 Event::Order(None) => (),
-                Event::Written(Ok(_)) => (),
+                Event::Written(Ok(_)) => self.tell_written(),
                 Event::Written(Err(error)) => break self.broken(error),
                 Event::Frame(Ok(Some(frame))) => {
                     if let Err(error) = self.answer(frame) {
@@ -230,15 +294,15 @@ impl Socket {
         orders.close();
         self.tell(&end);
         while let Ok(order) = orders.try_recv() {
-            let _ = order.reply.send(Err(end.clone()));
+            order.reply.fail(end.clone());
         }
     }
 
     async fn event(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Event {
-        let deadline = self.pipeline.deadline();
+        let unwritten = self.unanswered.front().map(|it| it.deadline);
+        let deadline = self.pipeline.deadline().into_iter().chain(unwritten).min();
         // Once all handles are gone, the answers that are due are still waited for.
-        let listening =
-            self.writer.len() < WRITE_AHEAD_BYTES && (!orders.is_closed() || self.pipeline.is_empty());
+        let listening = self.writer.len() < WRITE_AHEAD_BYTES && (!orders.is_closed() || self.is_idle());
         let bytes_max = self.answer_bytes_max();
         tokio::select! {
             biased;
@@ -266,14 +330,24 @@ impl Socket {
         match (order.encode)(self.pipeline.coming_id()) {
             Ok(encoder) => {
                 let deadline = self.context.now() + order.patience;
-                let id = self.pipeline.push(order.api, order.version, deadline, order.reply);
-                self.pipeline.on_write(id);
+                let before = self.writer.len();
                 self.writer.push(encoder.into_segments());
+                self.pushed += (self.writer.len() - before) as u64;
+                match order.reply {
+                    Reply::Answered(reply) => {
+                        let id = self.pipeline.push(order.api, order.version, deadline, reply);
+                        self.pipeline.on_write(id);
+                    }
+                    Reply::Written(reply) => {
+                        self.pipeline.next_id();
+                        self.unanswered.push_back(Unanswered { at: self.pushed, deadline, reply });
+                    }
+                }
             }
             Err(error) => {
                 let what = format!("{:?} version {} cannot say this", order.api, order.version);
                 let error = Error::new(ErrorKind::Unsupported).what(what).because(error);
-                let _ = order.reply.send(Err(error));
+                order.reply.fail(error);
             }
         }
     }
@@ -287,7 +361,25 @@ impl Socket {
         Ok(())
     }
 
+    /// Whether nobody waits for anything.
+    fn is_idle(&self) -> bool {
+        self.pipeline.is_empty() && self.unanswered.is_empty()
+    }
+
+    fn tell_written(&mut self) {
+        let written = self.pushed - self.writer.len() as u64;
+        let done = self.unanswered.iter().take_while(|it| it.at <= written).count();
+        for it in self.unanswered.drain(..done) {
+            let _ = it.reply.send(Ok(()));
+        }
+    }
+
     fn overdue(&self) -> Option<Error> {
+        let now = self.context.now();
+        if self.unanswered.front().is_some_and(|it| it.deadline <= now) {
+            let what = "a request could not be written in time, so the connection is given up";
+            return Some(Error::new(ErrorKind::TimedOut).what(what));
+        }
         let late = self.pipeline.overdue(self.context.now())?;
         let what = format!("no answer to {:?} in time, so the connection is given up", late.api);
         Some(Error::new(ErrorKind::TimedOut).what(what))
@@ -306,6 +398,9 @@ impl Socket {
         let waiting = self.pipeline.cut();
         if !waiting.is_empty() {
             debug!(broker = %self.broker, waiting = waiting.len(), %end, "connection lost");
+        }
+        for it in self.unanswered.drain(..) {
+            let _ = it.reply.send(Err(end.clone().written_perhaps(true)));
         }
         for Cut { fate, tag } in waiting {
             let _ = tag.send(Err(end.clone().written_perhaps(fate == Fate::Unknown)));
@@ -379,6 +474,18 @@ mod tests {
         let waited = link.context.now() - before;
         assert!(waited >= PATIENCE && waited < PATIENCE + Duration::from_secs(1), "{waited:?}");
         assert!(!link.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_no_answer_is_done_when_it_is_written_and_answers_find_their_requests() {
+        let link = link(&echo()).await;
+        let unanswered = link.send_unanswered(heartbeat(-1), PATIENCE).expect("the version is known");
+        let answered = link.send(heartbeat(4), PATIENCE).expect("the version is known");
+        unanswered.await.expect("it is written");
+        assert_eq!(answered.wait().await.expect("an answer").throttle_time_ms, 4);
+        let last = link.send_unanswered(heartbeat(-1), PATIENCE).expect("the version is known");
+        drop(link);
+        last.await.expect("it is written although the last handle is gone");
     }
 
     #[tokio::test(start_paused = true)]

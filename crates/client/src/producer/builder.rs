@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use vltava_core::produce::{Partitioner, Partitions};
+use vltava_core::produce::{IN_FLIGHT_MAX, Partitioner, Partitions};
 use vltava_wire::Codec;
 
 use super::{Producer, ProducerRecord, open::OwnPartitioner};
@@ -59,6 +59,25 @@ impl ProducerBuilder {
         self
     }
 
+    /// Who has to have a record before it counts as delivered. Anything but all replicas in sync needs
+    /// `idempotent(false)`, too.
+    pub fn acks(mut self, acks: config::Acks) -> Self {
+        self.config.acks = acks;
+        self
+    }
+
+    /// Whether each record is written once and in order, whatever the network does. It is unless this says otherwise.
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.config.idempotent = idempotent;
+        self
+    }
+
+    /// How many batches of a partition may be unanswered: one to five, or more without idempotence.
+    pub fn in_flight_max(mut self, batches: usize) -> Self {
+        self.config.in_flight_max = batches;
+        self
+    }
+
     /// Where records go that name no partition: by the hash of a key as other clients have it, or spread out.
     pub fn partitioner(mut self, partitioner: Partitioner) -> Self {
         self.config.partitioner = partitioner;
@@ -89,6 +108,7 @@ impl ProducerBuilder {
 
     /// The producer. Needs a tokio runtime, on which it sends.
     pub fn build(self) -> Result<Producer> {
+        check(&self.config)?;
         let compression = self.config.compression.compression();
         if !compression.is_available() {
             let what = format!("this build cannot compress by {compression}");
@@ -96,4 +116,23 @@ impl ProducerBuilder {
         }
         Ok(Producer::new(self.client.context.clone(), self.client.cluster.clone(), self.config, self.own))
     }
+}
+
+/// What contradicts itself is no configuration.
+fn check(config: &config::Producer) -> Result<()> {
+    let config::Producer { acks, idempotent, in_flight_max, .. } = *config;
+    let wrong = |what: String, fix: &str| Err(Error::new(ErrorKind::Config).what(what).fix(fix));
+    if idempotent && acks != config::Acks::All {
+        let what = format!(
+            "acks {acks:?} and idempotence: a record is known to be written once only if all replicas have it"
+        );
+        return wrong(what, "choose acks All, or idempotent(false)");
+    }
+    if in_flight_max == 0 || (idempotent && in_flight_max > IN_FLIGHT_MAX) {
+        let what = format!(
+            "in_flight_max is {in_flight_max}, and an idempotent producer may have 1 to {IN_FLIGHT_MAX}"
+        );
+        return wrong(what, "choose another in_flight_max, or idempotent(false)");
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -13,22 +14,28 @@ use super::RecordMetadata;
 use crate::error::Result;
 
 /// What came of the records of one batch.
-#[derive(Debug)]
 pub(super) struct Ticket {
     topic_partition: TopicPartition,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// Nearly always it is one.
     parts: Vec<Part>,
     /// Who waits for which record.
-    waiting: BTreeMap<u32, Waker>,
+    waiting: BTreeMap<u32, Waiter>,
 }
 
+enum Waiter {
+    Task(Waker),
+    Call(Box<Told>),
+}
+
+type Told = dyn FnOnce(Result<RecordMetadata>) + Send;
+
 /// Records of the batch that fared alike.
-#[derive(Debug)]
+#[derive(Clone)]
 struct Part {
     first: u32,
     count: u32,
@@ -40,8 +47,8 @@ struct Part {
 #[derive(Debug)]
 #[must_use = "a record that failed says so nowhere else"]
 pub struct Delivery {
-    ticket: Arc<Ticket>,
-    index: u32,
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) index: u32,
 }
 
 impl Ticket {
@@ -51,15 +58,34 @@ impl Ticket {
 
     /// Tells all who wait for one of `count` records, from the one in place `first` on.
     pub(super) fn complete(&self, first: u32, count: u32, outcome: Result<Written>) {
+        let part = Part { first, count, outcome };
         let waiting = {
             let mut state = self.lock();
-            state.parts.push(Part { first, count, outcome });
+            state.parts.push(part.clone());
             let mut later = state.waiting.split_off(&first);
             let mut beyond = later.split_off(&first.saturating_add(count));
             state.waiting.append(&mut beyond);
             later
         };
-        waiting.into_values().for_each(Waker::wake);
+        for (index, waiter) in waiting {
+            match waiter {
+                Waiter::Task(waker) => waker.wake(),
+                Waiter::Call(told) => told(part.fate(index, &self.topic_partition)),
+            }
+        }
+    }
+
+    /// Has a function told what becomes of a record, at once if that is known.
+    fn tell(&self, index: u32, told: Box<Told>) {
+        let fate = {
+            let mut state = self.lock();
+            let Some(part) = state.parts.iter().find(|it| it.has(index)) else {
+                state.waiting.insert(index, Waiter::Call(told));
+                return;
+            };
+            part.fate(index, &self.topic_partition)
+        };
+        told(fate);
     }
 
     /// What became of a record, if that is known; else it is told to the waker.
@@ -68,13 +94,18 @@ impl Ticket {
         if let Some(part) = state.parts.iter().find(|it| it.has(index)) {
             return Poll::Ready(part.fate(index, &self.topic_partition));
         }
-        let waker = state.waiting.entry(index).or_insert_with(|| cx.waker().clone());
-        waker.clone_from(cx.waker());
+        state.waiting.insert(index, Waiter::Task(cx.waker().clone()));
         Poll::Pending
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("topic_partition", &self.topic_partition).finish_non_exhaustive()
     }
 }
 
@@ -97,6 +128,12 @@ impl Part {
 impl Delivery {
     pub(super) fn new(ticket: Arc<Ticket>, index: u32) -> Self {
         Self { ticket, index }
+    }
+
+    /// Calls a function with what came of the record, instead of waiting for it. It is called where batches are
+    /// sent, so it has to be quick; at once, if the record is done.
+    pub fn then(self, told: impl FnOnce(Result<RecordMetadata>) + Send + 'static) {
+        self.ticket.tell(self.index, Box::new(told));
     }
 
     /// The partition the record goes to.
@@ -133,6 +170,9 @@ mod tests {
         for it in waiting {
             told.push(it.await.expect("it is told").map(|it| it.offset).map_err(|it| it.kind()));
         }
+        let (tell, heard) = std::sync::mpsc::channel();
+        Delivery::new(ticket, 3).then(move |it| tell.send(it.is_ok()).expect("somebody listens"));
+        assert_eq!(heard.try_recv(), Ok(true), "who asks late is told at once");
         assert_eq!(told, [Ok(Some(50)), Err(ErrorKind::TooLarge), Ok(Some(70)), Ok(Some(71))]);
     }
 }

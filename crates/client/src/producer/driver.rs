@@ -8,7 +8,7 @@ use tracing::debug;
 use vltava_core::{
     Backoff, Moment, Rng, TopicPartition,
     cluster::{Leader, NodeId, Target},
-    produce::{Answer, BatchId, Done, Identity, Verdict},
+    produce::{Answer, BatchId, Done, Identity, Verdict, Written},
     session::Fate,
 };
 use vltava_wire::{
@@ -22,21 +22,20 @@ use vltava_wire::{
 use super::{
     Shared,
     delivery::Ticket,
+    events::DeliveryEvent,
     outcome,
     packers::{self, Packed, Packers},
 };
 use crate::{
     alarm::Alarm,
     cluster::Attempt,
+    config::Acks,
     error::{Error, Result},
     net::{BoxFuture, Link},
 };
 
 /// So many requests are under way to a broker at most. What comes while all are waits, and goes out together.
 const REQUESTS_MAX: usize = 5;
-
-/// All replicas in sync.
-const ACKS_ALL: i16 = -1;
 
 /// Runs until the producer is closed and everything it has is done.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -91,8 +90,11 @@ enum Event {
     Packed(Box<packers::Done>),
     Connected(NodeId, Result<Link>),
     Identified(Result<InitProducerIdResponse>),
-    Answered { node: NodeId, sent: Sent, answer: Result<ProduceResponse> },
+    Sent { node: NodeId, sent: Sent, fared: Fared },
 }
+
+/// The answer to a request; none to what nobody acknowledges, which is written to the socket.
+type Fared = Result<Option<ProduceResponse>>;
 
 /// The batches of a request.
 type Sent = BTreeMap<TopicPartition, BatchId>;
@@ -212,12 +214,20 @@ impl Driver {
             return self.on_cut(now, &sent, Fate::NotSent);
         };
         self.shared.context.counters.bytes_produced.add(bytes as u64);
-        match link.send(|_| in_order(topics, timeout.as_millis() as i32), timeout) {
-            Ok(answer) => {
+        let acks = self.shared.config.acks;
+        let request = |_| in_order(topics, acks, timeout.as_millis() as i32);
+        let call: Result<BoxFuture<Fared>> = match acks {
+            Acks::None => link
+                .send_unanswered(request, timeout)
+                .map(|written| Box::pin(async move { written.await.map(|()| None) }) as _),
+            Acks::Leader | Acks::All => link
+                .send(request, timeout)
+                .map(|answer| Box::pin(async move { answer.wait().await.map(Some) }) as _),
+        };
+        match call {
+            Ok(call) => {
                 broker.requests += 1;
-                self.calls.push(Box::pin(async move {
-                    Event::Answered { node, sent, answer: answer.wait().await }
-                }));
+                self.calls.push(Box::pin(async move { Event::Sent { node, sent, fared: call.await } }));
             }
             Err(error) => self.cut(now, node, &sent, error),
         }
@@ -229,6 +239,10 @@ impl Driver {
             return;
         }
         broker.connecting = true;
+        if broker.link.take().is_some() {
+            // Without acks, hanging up is all that a broker can say: it may lead no longer.
+            self.shared.cluster.stale();
+        }
         let cluster = self.shared.cluster.clone();
         let context = &self.shared.context;
         let deadline = context.now() + context.connection.request_timeout;
@@ -262,10 +276,11 @@ impl Driver {
             }
             Event::Connected(node, link) => self.on_connected(now, node, link),
             Event::Identified(identity) => self.on_identified(now, identity),
-            Event::Answered { node, sent, answer } => {
+            Event::Sent { node, sent, fared } => {
                 self.brokers.entry(node).or_default().requests -= 1;
-                match answer {
-                    Ok(answer) => self.on_answer(now, sent, answer),
+                match fared {
+                    Ok(Some(answer)) => self.on_answer(now, sent, answer),
+                    Ok(None) => self.on_written(now, sent),
                     Err(error) => self.cut(now, node, &sent, error),
                 }
             }
@@ -321,6 +336,14 @@ impl Driver {
         self.on_cut(now, &sent, Fate::Unknown);
     }
 
+    /// What nobody acknowledges is delivered by being written.
+    fn on_written(&mut self, now: Moment, sent: Sent) {
+        let mut open = self.shared.lock();
+        for id in sent.into_values() {
+            open.batches.on_answer(now, id, Answer::written(-1), &mut self.rng);
+        }
+    }
+
     fn on_verdict(
         &mut self,
         now: Moment,
@@ -333,8 +356,9 @@ impl Driver {
         let verdict = self.shared.lock().batches.on_answer(now, id, answer, &mut self.rng);
         match verdict {
             Verdict::Written | Verdict::Duplicate => return,
-            _ => debug!(%partition, %code, ?verdict, "a batch was not written"),
+            _ => self.shared.context.counters.batches_refused.add(1),
         }
+        debug!(%partition, %code, ?verdict, "a batch was not written");
         let (node, epoch) = (it.current_leader.leader_id, it.current_leader.leader_epoch);
         if node >= 0 {
             self.shared.cluster.on_leader(partition, Leader { node: NodeId(node), epoch });
@@ -373,8 +397,12 @@ impl Driver {
                     self.trouble = None;
                     Ok(written)
                 }
-                Err(failure) => Err(outcome::error(&partition, failure, timeout, self.trouble.as_ref())),
+                Err(failure) => {
+                    self.shared.context.counters.records_failed.add(u64::from(count));
+                    Err(outcome::error(&partition, failure, timeout, self.trouble.as_ref()))
+                }
             };
+            self.shared.watchers.tell(|| event(partition, count, &outcome));
             Ticket::complete(&ticket, first, count, outcome);
             self.shared.room.notify_one();
         }
@@ -416,12 +444,30 @@ impl Request {
     }
 }
 
-fn in_order(topics: BTreeMap<Arc<str>, Vec<PartitionProduceData>>, timeout_ms: i32) -> ProduceRequest {
+fn event(topic_partition: TopicPartition, records: u32, outcome: &Result<Written>) -> DeliveryEvent {
+    match outcome {
+        Ok(written) => {
+            DeliveryEvent::Delivered { topic_partition, records, base_offset: written.base_offset }
+        }
+        Err(error) => DeliveryEvent::Failed { topic_partition, records, error: error.clone() },
+    }
+}
+
+fn in_order(
+    topics: BTreeMap<Arc<str>, Vec<PartitionProduceData>>,
+    acks: Acks,
+    timeout_ms: i32,
+) -> ProduceRequest {
     let topic = |(name, partition_data): (Arc<str>, _)| TopicProduceData {
         name: name.to_string(),
         partition_data,
         ..Default::default()
     };
     let topic_data = topics.into_iter().map(topic).collect();
-    ProduceRequest { acks: ACKS_ALL, timeout_ms, topic_data, ..Default::default() }
+    let acks = match acks {
+        Acks::None => 0,
+        Acks::Leader => 1,
+        Acks::All => -1,
+    };
+    ProduceRequest { acks, timeout_ms, topic_data, ..Default::default() }
 }

@@ -3,10 +3,14 @@
 mod builder;
 mod delivery;
 mod driver;
+mod events;
+mod many;
 mod open;
 mod outcome;
 mod packers;
 mod record;
+mod send;
+mod unsent;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,7 +18,7 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use vltava_core::{Moment, produce::Batches};
+use vltava_core::produce::Batches;
 use vltava_wire::ErrorCode;
 
 use crate::{
@@ -23,11 +27,15 @@ use crate::{
     context::Context,
     error::{Error, ErrorKind, Result},
 };
-use open::{Open, OwnPartitioner, Pushed};
+use events::Watchers;
+use open::{Open, OwnPartitioner};
 
 pub use builder::ProducerBuilder;
 pub use delivery::Delivery;
+pub use events::{DeliveryEvent, DeliveryEvents};
+pub use many::Deliveries;
 pub use record::{IntoBytes, ProducerRecord, RecordMetadata};
+pub use unsent::Unsent;
 
 /// Sends records. Cheap to clone; all clones share batches, memory and connections. What was sent is delivered also
 /// after the last clone is gone, as long as the runtime lives.
@@ -49,6 +57,7 @@ struct Shared {
     room: Notify,
     /// The line: whoever holds it is first.
     line: tokio::sync::Mutex<()>,
+    watchers: Watchers,
 }
 
 /// Closes the producer when the last of its clones goes.
@@ -74,24 +83,23 @@ impl Producer {
             record_bytes_max: config.record_bytes_max,
             memory_bytes: config.memory_bytes,
             delivery_timeout: config.delivery_timeout,
+            idempotent: config.idempotent,
+            in_flight_max: config.in_flight_max,
         });
         let open = Mutex::new(Open::new(batches, &config, own, context.rng()));
         let (work, room, line) = (Notify::new(), Notify::new(), tokio::sync::Mutex::new(()));
-        let shared = Arc::new(Shared { context, cluster, config, open, work, room, line });
+        let shared = Arc::new(Shared {
+            context,
+            cluster,
+            config,
+            open,
+            work,
+            room,
+            line,
+            watchers: Watchers::default(),
+        });
         tokio::spawn(driver::run(shared.clone()));
         Self { _handle: Arc::new(Handle(shared.clone())), shared }
-    }
-
-    /// Puts a record on its way. Waits only while the topic is not known yet, or while there is no memory left: then
-    /// first come, first served. Dropped before it returns, nothing was sent.
-    pub async fn send(&self, record: ProducerRecord) -> Result<Delivery> {
-        let now = self.shared.context.now();
-        if self.shared.lock().waiting == 0
-            && let Some(delivery) = self.shared.push(now, &record)?
-        {
-            return Ok(delivery);
-        }
-        self.shared.send_in_turn(record, now + self.shared.config.delivery_timeout).await
     }
 
     /// Waits until everything that was sent before is delivered or has failed, without lingering. How a record fared
@@ -101,6 +109,26 @@ impl Producer {
         self.shared.work.notify_one();
         // What came of the records, their own deliveries tell.
         let _ = flushed.await;
+    }
+
+    /// Drops all that is not delivered yet, and says how many records that is. Their deliveries fail with
+    /// `ErrorKind::Purged`; what was under way may be written all the same, and they say that too. What is sent
+    /// later goes on.
+    pub fn purge(&self) -> usize {
+        let purged = {
+            let mut open = self.shared.lock();
+            let purged = open.batches.records();
+            open.batches.purge();
+            purged
+        };
+        self.shared.work.notify_one();
+        purged
+    }
+
+    /// What becomes of all records from now on. Without anybody who asked, nothing is kept; who reads too slowly
+    /// misses the oldest and is told how many, and the producer waits for nobody.
+    pub fn events(&self) -> DeliveryEvents {
+        self.shared.watchers.watch()
     }
 
     /// Takes no more records, delivers those it has, and gives up after `within` what is not delivered by then: an
@@ -131,70 +159,6 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Pushes a record, if its topic is known and there is memory.
-    fn push(&self, now: Moment, record: &ProducerRecord) -> Result<Option<Delivery>> {
-        let time = match record.timestamp {
-            Some(_) => 0,
-            None => self.context.clock.wall().0,
-        };
-        let pushed = self.lock().push(now, time, record)?;
-        let (delivery, news) = match pushed {
-            Pushed::Taken { delivery, news } => (Some(delivery), news),
-            Pushed::Full => (None, true),
-            Pushed::Unknown => (None, false),
-        };
-        if news {
-            self.work.notify_one();
-        }
-        Ok(delivery)
-    }
-
-    async fn send_in_turn(&self, record: ProducerRecord, deadline: Moment) -> Result<Delivery> {
-        self.know(&record, deadline).await?;
-        let _waiting = Waiting::new(self);
-        let sent = async {
-            let _first = self.line.lock().await;
-            loop {
-                if let Some(delivery) = self.push(self.context.now(), &record)? {
-                    return Ok(delivery);
-                }
-                self.room.notified().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            sent = sent => sent,
-            () = self.context.clock.sleep_until(deadline) => {
-                let what = format!("no memory was left within {:?}", self.config.delivery_timeout);
-                let error = Error::new(ErrorKind::TimedOut).doing(format!("sending to topic {}", record.topic));
-                Err(error.what(what).fix("raise memory_bytes, or send no more than the cluster takes"))
-            }
-        }
-    }
-
-    /// Finds out what partitions a topic has, and waits for the one that the record names: a topic may have grown
-    /// without this client's knowing.
-    async fn know(&self, record: &ProducerRecord, deadline: Moment) -> Result<()> {
-        let mut news = self.cluster.news();
-        loop {
-            news.catch_up();
-            let topic = self.cluster.topic(&record.topic, true, deadline).await;
-            let (topic, interest) =
-                topic.map_err(|error| error.doing(format!("sending to topic {}", record.topic)))?;
-            let count = self.lock().learn(&record.topic, &topic, interest);
-            let Some(partition) = record.partition else { return Ok(()) };
-            match usize::try_from(partition) {
-                Ok(number) if number < count => return Ok(()),
-                Ok(_) if self.cluster.renewed(&mut news, deadline).await => (),
-                _ => {
-                    let topic = &record.topic;
-                    let what = format!("{topic}-{partition} is not there: the topic has {count} partitions");
-                    return Err(Error::new(ErrorKind::UnknownTopic).what(what).doing("sending a record"));
-                }
-            }
-        }
-    }
-
     /// Fails all that is not delivered; says how many records that is.
     fn give_up(&self) -> usize {
         let left = {
@@ -205,21 +169,5 @@ impl Shared {
         };
         self.work.notify_one();
         left
-    }
-}
-
-/// A sender that waits for memory; as long as there is one, others queue up behind it.
-struct Waiting<'a>(&'a Shared);
-
-impl<'a> Waiting<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        shared.lock().waiting += 1;
-        Self(shared)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.lock().waiting -= 1;
     }
 }

@@ -1,6 +1,10 @@
 //! What senders and the driver share under one lock: the batches, and where records of a topic may go.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -26,6 +30,10 @@ pub(super) struct Open {
     pub(super) closed: bool,
     /// How many senders wait for memory. Others queue behind them.
     pub(super) waiting: usize,
+    /// The driver may have something to do that it had not before.
+    pub(super) news: bool,
+    /// Topics that somebody is finding out about.
+    pub(super) learning: BTreeSet<Arc<str>>,
     /// Who waits until all up to a mark is done.
     flushes: Vec<(Mark, oneshot::Sender<()>)>,
     /// The driver is gone, as everything is done and nothing comes.
@@ -59,8 +67,8 @@ impl fmt::Debug for OwnPartitioner {
 
 /// What came of a push.
 pub(super) enum Pushed {
-    /// It is in a batch; `news` tells that the driver may have something to do.
-    Taken { delivery: Delivery, news: bool },
+    /// It is in a batch.
+    Taken(Delivery),
     /// The topic, or the partition that the record names, is not known yet.
     Unknown,
     /// There is no memory left.
@@ -76,8 +84,21 @@ impl Open {
     ) -> Self {
         let (flushes, topics) = (Vec::new(), BTreeMap::new());
         let config::Producer { partitioner, batch_bytes, .. } = *config;
-        let (closed, waiting, ended) = (false, 0, false);
-        Self { batches, rng, closed, waiting, flushes, ended, topics, partitioner, own, batch_bytes }
+        let (closed, waiting, news, learning, ended) = (false, 0, false, BTreeSet::new(), false);
+        Self {
+            batches,
+            rng,
+            closed,
+            waiting,
+            news,
+            learning,
+            flushes,
+            ended,
+            topics,
+            partitioner,
+            own,
+            batch_bytes,
+        }
     }
 
     /// Lets all go that was pushed; completes, if by an error, when it is done.
@@ -156,10 +177,13 @@ impl Open {
         let ticket = || Ticket::new(TopicPartition::new(record.topic.clone(), partition));
         match self.batches.push(now, lane, slices, ticket) {
             Ok(pushed) => {
-                let delivery = Delivery::new(pushed.ticket.clone(), pushed.index);
-                Ok(Pushed::Taken { delivery, news: pushed.news })
+                self.news |= pushed.news;
+                Ok(Pushed::Taken(Delivery::new(pushed.ticket.clone(), pushed.index)))
             }
-            Err(Rejected::Full { .. }) => Ok(Pushed::Full),
+            Err(Rejected::Full { .. }) => {
+                self.news = true;
+                Ok(Pushed::Full)
+            }
             Err(rejected) => Err(refused(rejected, &record.topic, partition)),
         }
     }

@@ -30,6 +30,7 @@ pub(super) fn error(
             .what("a batch before it was given up, and no answer tells whether this one is written"),
         Reason::Overtaken => Error::refused(ErrorCode::OutOfOrderSequenceNumber)
             .what("a later batch is written and the broker no longer takes this one: not written, to keep the order"),
+        Reason::Purged => Error::new(ErrorKind::Purged),
         Reason::Anonymous => trouble.cloned().unwrap_or_else(|| Error::new(ErrorKind::Unsupported)),
         Reason::Encoding(error) => {
             Error::new(ErrorKind::Config).what("the batch cannot be written").because(error)

@@ -22,7 +22,8 @@ use vltava_wire::{
 };
 
 use crate::{
-    Client, Delivery, ErrorKind, Producer, ProducerRecord,
+    Acks, Client, Delivery, DeliveryEvent, ErrorKind, Partitioner, Partitions, Producer, ProducerBuilder,
+    ProducerRecord, config,
     tests::peer::{Asked, Peer, Reply},
 };
 
@@ -252,4 +253,177 @@ async fn a_flush_ends_with_what_was_sent_before_and_after_a_shutdown_at_once() {
     producer.shutdown(Duration::from_secs(5)).await.expect("all is delivered");
     tokio::time::timeout(Duration::from_secs(1), other.flush()).await.expect("nothing is left");
     assert_eq!(world.log().values, ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn acks_are_what_was_asked_for_and_without_any_a_record_is_delivered_when_it_is_written() {
+    for (acks, field, offset) in [(Acks::None, 0, None), (Acks::Leader, 1, Some(0)), (Acks::All, -1, Some(0))]
+    {
+        let world = World::new(Log::default()).await;
+        let builder = Producer::builder(&world.client).acks(acks).idempotent(false);
+        let producer = builder.build().expect("it can be built");
+        let sent = send_all(&producer, [record("a")]).await;
+        assert_eq!(sent[0].as_ref().expect("it is delivered"), &offset, "{acks:?}");
+        // The broker reads what was written as soon as it has its turn.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let log = world.log();
+        assert_eq!((&log.values[..], &log.acks[..]), (&["a".to_owned()][..], &[field][..]));
+        assert_eq!(log.identities, 0, "{acks:?} asks for no identity");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_contradicts_itself_is_not_built() {
+    let world = World::new(Log::default()).await;
+    let refused = |builder: ProducerBuilder| {
+        let error = builder.build().expect_err("it makes no sense");
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.likely_fix().expect("there is one").contains("idempotent(false)"), "{error}");
+    };
+    refused(Producer::builder(&world.client).acks(Acks::Leader));
+    refused(Producer::builder(&world.client).in_flight_max(6));
+    refused(Producer::builder(&world.client).in_flight_max(0));
+    let builder = Producer::builder(&world.client).acks(Acks::Leader).idempotent(false).in_flight_max(50);
+    builder.build().expect("this does");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_sent_at_once_comes_back() {
+    let world = World::new(Log::default()).await;
+    let builder = Producer::builder(&world.client).linger(Duration::from_secs(60)).memory_bytes(300);
+    let producer = builder.build().expect("it can be built");
+    let unsent = producer.try_send(record("a")).expect_err("the topic is not known yet");
+    assert_eq!(unsent.error().kind(), ErrorKind::WouldBlock);
+    assert_eq!(unsent.into_record(), record("a"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let delivery = producer.try_send(record(&"a".repeat(200))).expect("it is known by now");
+    let unsent = producer.try_send(record(&"b".repeat(200))).expect_err("there is no memory");
+    assert!(unsent.to_string().contains("orders"), "{unsent}");
+    delivery.await.expect("who wants memory does not let others linger");
+    producer.try_send(unsent.into_record()).expect("there is memory again").await.expect("it is written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_records_keep_their_order_and_what_fails_does_not_stop_the_others() {
+    let world = World::new(Log::default()).await;
+    let config = config::Producer { record_bytes_max: 1_000, memory_bytes: 4_000, ..Default::default() };
+    let producer = Producer::builder(&world.client).config(config).build().expect("it can be built");
+    let values: Vec<_> =
+        (0..1_000).map(|it| if it == 500 { "x".repeat(2_000) } else { it.to_string() }).collect();
+    let deliveries = producer.send_many(values.iter().map(|it| record(it))).await;
+    assert_eq!(deliveries.len(), 1_000);
+    let mut offsets = Vec::new();
+    for delivery in deliveries {
+        offsets.push(delivery.await.map(|it| it.offset));
+    }
+    let error = offsets.remove(500).expect_err("it is too large");
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    let found: Vec<_> = offsets.into_iter().map(|it| it.expect("it is written")).collect();
+    assert!(found.into_iter().eq((0..999).map(Some)));
+    assert!(world.log().values.iter().eq(values.iter().filter(|it| it.len() < 2_000)));
+    let all = producer.send_many([record("y"), record(&"z".repeat(2_000))]).await.all().await;
+    assert_eq!(all.expect_err("one is too large").kind(), ErrorKind::TooLarge);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_hears_of_all_and_who_does_not_read_misses_the_oldest() {
+    let world = World::new(Log { keys: true, ..Log::default() }).await;
+    let producer = world.producer();
+    let mut events = producer.events();
+    let sent = send_all(&producer, [record("a").key("k"), record("b")]).await;
+    assert!(sent[0].is_ok() && sent[1].is_err());
+    let Some(DeliveryEvent::Failed { records: 1, error, .. }) = events.next().await else { panic!("none") };
+    assert_eq!(error.code(), Some(ErrorCode::InvalidRecord));
+    let delivered = events.next().await;
+    assert!(
+        matches!(delivered, Some(DeliveryEvent::Delivered { records: 1, base_offset: Some(0), .. })),
+        "{delivered:?}"
+    );
+    for _ in 0..1_100 {
+        send_all(&producer, [record("c").key("k")]).await;
+    }
+    assert!(matches!(events.next().await, Some(DeliveryEvent::Missed(76))));
+    let metrics = world.client.metrics();
+    assert_eq!((metrics.records_produced, metrics.records_failed, metrics.batches_refused), (1_101, 1, 1));
+    producer.shutdown(Duration::from_secs(1)).await.expect("nothing is left");
+    while let Some(DeliveryEvent::Delivered { .. }) = events.next().await {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_purged_says_so_and_what_comes_later_is_sent() {
+    let world = World::new(Log::default()).await;
+    let producer = world.producer();
+    let queued = producer.send(record("a")).await.expect("there is room");
+    assert_eq!(producer.purge(), 1);
+    let error = queued.await.expect_err("it was dropped");
+    assert!(error.kind() == ErrorKind::Purged && !error.maybe_written(), "{error}");
+    assert!(matches!(send_all(&producer, [record("b")]).await[..], [Ok(Some(0))]));
+    assert_eq!(world.log().values, ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_wait_for_a_delivery_can_be_called() {
+    let world = World::new(Log::default()).await;
+    let producer = world.producer();
+    let (tell, heard) = std::sync::mpsc::channel();
+    let delivery = producer.send(record("a")).await.expect("there is room");
+    delivery.then(move |it| tell.send(it.map(|it| it.offset)).expect("somebody listens"));
+    producer.flush().await;
+    assert!(matches!(heard.try_recv(), Ok(Ok(Some(0)))));
+}
+
+/// A record larger than what is left waits in line, and those behind it do not pass.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_memory_is_served_in_turn() {
+    let world = World::new(Log::default()).await;
+    let builder = Producer::builder(&world.client).linger(Duration::from_secs(60)).memory_bytes(1_000);
+    let producer = builder.build().expect("it can be built");
+    let first = producer.send(record(&"a".repeat(600))).await.expect("there is room");
+    let mut large = Box::pin(producer.send(record(&"b".repeat(900))));
+    assert!((&mut large).now_or_never().is_none(), "there is no memory for it");
+    let mut small = Box::pin(producer.send(record("c")));
+    assert!((&mut small).now_or_never().is_none(), "there is memory, but others were first");
+    assert!(producer.try_send(record("d")).is_err());
+    let (large, small) = tokio::join!(large, small);
+    for delivery in [first, large.expect("its turn comes"), small.expect("its turn comes")] {
+        producer.flush().await;
+        delivery.await.expect("it is written");
+    }
+    let order: Vec<_> = world.log().values.iter().map(|it| it.as_bytes()[0]).collect();
+    assert_eq!(order, b"abc");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_own_partitioner_is_asked_and_what_it_makes_up_is_refused() {
+    let world = World::new(Log::default()).await;
+    let choose = |record: &ProducerRecord, among: Partitions<'_>| {
+        assert_eq!((record.topic(), among.count, among.available), ("orders", 1, &[0][..]));
+        if record == &self::record("a") { 0 } else { 1 }
+    };
+    let producer = Producer::builder(&world.client).partition_by(choose).build().expect("it can be built");
+    assert!(matches!(send_all(&producer, [record("a")]).await[..], [Ok(Some(0))]));
+    let error = producer.send(record("b")).await.expect_err("there is one partition");
+    assert!(error.kind() == ErrorKind::Config && error.to_string().contains("orders-1"), "{error}");
+    let manual = Producer::builder(&world.client).partitioner(Partitioner::Manual);
+    let manual = manual.build().expect("it can be built");
+    assert_eq!(manual.send(record("c")).await.expect_err("it names none").kind(), ErrorKind::Config);
+    assert!(matches!(send_all(&manual, [record("c").partition(0)]).await[..], [Ok(Some(1))]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sending_allocates_for_a_batch_and_not_for_a_record() {
+    const RECORDS: usize = 1_000;
+    let world = World::new(Log::default()).await;
+    let producer = world.producer();
+    send_all(&producer, [record("a")]).await.remove(0).expect("it is written");
+    let (topic, value): (Arc<str>, _) = ("orders".into(), Bytes::from_static(&[b'v'; 100]));
+    let record = || ProducerRecord::to(topic.clone()).key(value.clone()).value(value.clone());
+    let records: Vec<_> = (0..RECORDS).map(|_| record()).collect();
+    let mut deliveries = Vec::with_capacity(RECORDS);
+    let counted = allocation_counter::measure(|| {
+        deliveries.extend(records.into_iter().map(|it| producer.send(it).now_or_never()));
+    });
+    assert!(deliveries.iter().all(|it| matches!(it, Some(Ok(_)))), "there is room");
+    // A batch grows by doubling.
+    assert!(counted.count_total < RECORDS as u64 / 20, "{} allocations", counted.count_total);
 }
