@@ -107,28 +107,25 @@ impl BatchBuilder {
 
     /// How long it would be with this record, before its records are packed.
     pub fn size_with<N: AsRef<[u8]>, V: AsRef<[u8]>>(&self, record: &RecordSlices<'_, N, V>) -> usize {
-        let body = self.body_bytes(record, record.timestamp.wrapping_sub(self.base(record)));
+        let RecordSlices { timestamp, key, value, headers } = *record;
+        let timestamp_delta = timestamp.wrapping_sub(self.base(timestamp));
+        let body = self.body_bytes(timestamp_delta, key, value, headers.len(), headers_bytes(headers));
         self.bytes.len() + varint::size(body as i64) + body
     }
 
     /// Appends a record and returns its index in the batch. On an error the batch is as before.
-    #[inline]
+    #[inline(always)] // it is little more than a call
     pub fn append<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
         record: RecordSlices<'_, N, V>,
     ) -> Result<u32, RecordError> {
-        let base = self.base(&record);
-        let Some(timestamp_delta) = record.timestamp.checked_sub(base) else {
-            return Err(RecordErrorKind::TimestampOutOfRange(record.timestamp).into_error());
-        };
-        let body = self.body_bytes(&record, timestamp_delta);
-        if self.bytes.len() + varint::BYTES_MAX + body > i32::MAX as usize {
-            return Err(RecordErrorKind::TooLong.into_error());
+        let RecordSlices { timestamp, key, value, headers } = record;
+        self.put(timestamp, key, value, headers.len(), headers_bytes(headers))
+            .map_err(|refused| refused.of(timestamp))?;
+        for (name, value) in headers {
+            self.put_nullable(Some(name.as_ref()));
+            self.put_nullable(value.as_ref().map(AsRef::as_ref));
         }
-        self.put(&record, timestamp_delta, body);
-        self.base_timestamp = base;
-        self.max_timestamp = if self.count == 0 { base } else { self.max_timestamp.max(record.timestamp) };
-        self.count += 1;
         Ok(self.count - 1)
     }
 
@@ -152,52 +149,61 @@ impl BatchBuilder {
     }
 
     /// The timestamp that deltas count from once this record is in.
-    fn base<N, V>(&self, record: &RecordSlices<'_, N, V>) -> i64 {
-        if self.count == 0 { record.timestamp } else { self.base_timestamp }
+    #[inline(always)]
+    fn base(&self, timestamp: i64) -> i64 {
+        if self.count == 0 { timestamp } else { self.base_timestamp }
     }
 
-    /// Bytes of a record after its length.
-    #[inline]
-    fn body_bytes<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-        &self,
-        record: &RecordSlices<'_, N, V>,
-        timestamp_delta: i64,
-    ) -> usize {
-        let headers = record.headers.iter();
-        1 + varint::size(timestamp_delta)
-            + varint::size(i64::from(self.count))
-            + nullable_bytes(record.key)
-            + nullable_bytes(record.value)
-            + varint::size(record.headers.len() as i64)
-            + headers
-                .map(|(name, value)| {
-                    nullable_bytes(Some(name.as_ref())) + nullable_bytes(value.as_ref().map(AsRef::as_ref))
-                })
-                .sum::<usize>()
-    }
-
-    #[inline]
-    fn put<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    /// Puts a record but for its headers, for which it makes room. All that does not depend on the caller's types is
+    /// here, in one piece: how fast it is must not depend on what else the caller's crate has.
+    #[inline(never)]
+    fn put(
         &mut self,
-        record: &RecordSlices<'_, N, V>,
-        timestamp_delta: i64,
-        body: usize,
-    ) {
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: usize,
+        headers_bytes: usize,
+    ) -> Result<(), Refused> {
+        let base = self.base(timestamp);
+        let timestamp_delta = timestamp.checked_sub(base).ok_or(Refused::TimestampOutOfRange)?;
+        let body = self.body_bytes(timestamp_delta, key, value, headers, headers_bytes);
+        if self.bytes.len() + varint::BYTES_MAX + body > i32::MAX as usize {
+            return Err(Refused::TooLong);
+        }
         self.bytes.reserve(varint::BYTES_MAX + body);
         self.put_varint(body as i64);
         self.bytes.push(0);
         self.put_varint(timestamp_delta);
         self.put_varint(i64::from(self.count));
-        self.put_nullable(record.key);
-        self.put_nullable(record.value);
-        self.put_varint(record.headers.len() as i64);
-        for (name, value) in record.headers {
-            self.put_nullable(Some(name.as_ref()));
-            self.put_nullable(value.as_ref().map(AsRef::as_ref));
-        }
+        self.put_nullable(key);
+        self.put_nullable(value);
+        self.put_varint(headers as i64);
+        self.base_timestamp = base;
+        self.max_timestamp = if self.count == 0 { base } else { self.max_timestamp.max(timestamp) };
+        self.count += 1;
+        Ok(())
     }
 
-    #[inline]
+    /// Bytes of a record after its length.
+    #[inline(always)]
+    fn body_bytes(
+        &self,
+        timestamp_delta: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: usize,
+        headers_bytes: usize,
+    ) -> usize {
+        1 + varint::size(timestamp_delta)
+            + varint::size(i64::from(self.count))
+            + nullable_bytes(key)
+            + nullable_bytes(value)
+            + varint::size(headers as i64)
+            + headers_bytes
+    }
+
+    #[inline(always)]
     fn put_nullable(&mut self, part: Option<&[u8]>) {
         match part {
             Some(part) => {
@@ -208,7 +214,7 @@ impl BatchBuilder {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn put_varint(&mut self, value: i64) {
         varint::put(value, &mut self.bytes);
     }
@@ -261,6 +267,31 @@ fn put_stamp(batch: &mut [u8], stamp: Stamp) {
     batch[at::CRC..at::ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
 }
 
+/// Why a record is kept out of a batch: small, so that the way of all others costs nothing.
+enum Refused {
+    TimestampOutOfRange,
+    TooLong,
+}
+
+impl Refused {
+    #[cold]
+    fn of(self, timestamp: i64) -> RecordError {
+        match self {
+            Self::TimestampOutOfRange => RecordErrorKind::TimestampOutOfRange(timestamp).into_error(),
+            Self::TooLong => RecordErrorKind::TooLong.into_error(),
+        }
+    }
+}
+
+#[inline]
+fn headers_bytes<N: AsRef<[u8]>, V: AsRef<[u8]>>(headers: &[(N, Option<V>)]) -> usize {
+    let bytes = |(name, value): &(N, Option<V>)| {
+        nullable_bytes(Some(name.as_ref())) + nullable_bytes(value.as_ref().map(AsRef::as_ref))
+    };
+    headers.iter().map(bytes).sum()
+}
+
+#[inline(always)]
 fn nullable_bytes(part: Option<&[u8]>) -> usize {
     part.map_or(1, |part| varint::size(part.len() as i64) + part.len())
 }
