@@ -130,7 +130,8 @@ impl World {
         let value = record.to_be_bytes();
         let next = self.tickets.len();
         let slices = RecordSlices::new(0, None, Some(&value));
-        let Ok(pushed) = self.client.push(self.now, lane, slices, || next) else { return false };
+        let now = self.now;
+        let Ok(pushed) = self.client.push(|| now, lane, slices, || next) else { return false };
         let ticket = *pushed.ticket;
         if ticket == next {
             self.tickets.push(Vec::new());

@@ -145,7 +145,12 @@ impl Open {
     }
 
     /// Encodes a record into the open batch of its partition. `time` is its timestamp unless it has one.
-    pub(super) fn push(&mut self, now: Moment, time: i64, record: &ProducerRecord) -> Result<Pushed> {
+    pub(super) fn push(
+        &mut self,
+        now: impl FnOnce() -> Moment,
+        time: i64,
+        record: &ProducerRecord,
+    ) -> Result<Pushed> {
         if self.closed {
             return Err(Error::new(ErrorKind::Closed).doing("sending a record"));
         }

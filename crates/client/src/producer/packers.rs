@@ -181,7 +181,7 @@ mod tests {
         for partition in 0..partitions {
             let lane = batches.lane(&TopicPartition::new("orders", partition));
             let record = RecordSlices::new(0, None, Some(&value));
-            batches.push(Moment(1), lane, record, || ()).expect("there is memory");
+            batches.push(|| Moment(1), lane, record, || ()).expect("there is memory");
         }
         batches.poll(Moment(1), |_| Some(NODE))
     }

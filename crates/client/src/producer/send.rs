@@ -72,17 +72,18 @@ fn failed(record: &ProducerRecord, error: Error) -> Delivery {
 impl Shared {
     /// Pushes a record, unless others wait for memory.
     fn push(&self, record: &ProducerRecord) -> Result<Pushed> {
-        self.push_by(|open, now, time| match open.waiting {
-            0 => open.push(now, time, record),
+        self.push_by(|open, time| match open.waiting {
+            0 => open.push(|| self.context.now(), time, record),
             _ => Ok(Pushed::Full),
         })
     }
 
-    fn push_by<P>(&self, push: impl FnOnce(&mut Open, Moment, i64) -> P) -> P {
-        let (now, time) = (self.context.now(), self.context.clock.wall().0);
+    /// Takes the lock, and asks for the time that records without one of their own get.
+    fn push_by<P>(&self, push: impl FnOnce(&mut Open, i64) -> P) -> P {
+        let time = self.context.clock.wall().0;
         let (pushed, news) = {
             let mut open = self.lock();
-            let pushed = push(&mut open, now, time);
+            let pushed = push(&mut open, time);
             (pushed, std::mem::take(&mut open.news))
         };
         if news {
@@ -93,11 +94,11 @@ impl Shared {
 
     /// Pushes records until one is not taken, which stays; says whether there is one.
     fn push_all(&self, records: &mut VecDeque<ProducerRecord>, deliveries: &mut Deliveries) -> bool {
-        self.push_by(|open, now, time| {
+        self.push_by(|open, time| {
             while open.waiting == 0
                 && let Some(record) = records.front()
             {
-                match open.push(now, time, record) {
+                match open.push(|| self.context.now(), time, record) {
                     Ok(Pushed::Taken(delivery)) => deliveries.push(delivery),
                     Ok(Pushed::Full | Pushed::Unknown) => return true,
                     Err(error) => deliveries.push(failed(record, error)),
@@ -117,7 +118,7 @@ impl Shared {
             let _first = self.line.lock().await;
             loop {
                 if let Pushed::Taken(delivery) =
-                    self.push_by(|open, now, time| open.push(now, time, record))?
+                    self.push_by(|open, time| open.push(|| self.context.now(), time, record))?
                 {
                     return Ok(delivery);
                 }

@@ -166,10 +166,10 @@ impl<T: Clone> Batches<T> {
         lane
     }
 
-    /// Appends a record. `ticket` makes the ticket of a batch, if a new one is opened.
+    /// Appends a record. If a new batch is opened, `now` tells when that is, and `ticket` makes its ticket.
     pub fn push<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &mut self,
-        now: Moment,
+        now: impl FnOnce() -> Moment,
         lane: Lane,
         record: RecordSlices<'_, N, V>,
         ticket: impl FnOnce() -> T,
@@ -197,7 +197,8 @@ impl<T: Clone> Batches<T> {
         self.close(lane);
         self.used_bytes += bytes;
         self.busy.insert(lane);
-        let (due, serial) = (now + self.config.linger, self.opened);
+        let (now, serial) = (now(), self.opened);
+        let due = now + self.config.linger;
         self.opened += 1;
         let open = Open { builder, ticket: ticket(), serial, since: now, due };
         let open = self.lanes[lane.0 as usize].open.insert(open);
@@ -518,10 +519,15 @@ mod tests {
             let lane = self.batches.lane(&orders(partition));
             let (value, opened) = (vec![0; bytes], &mut self.opened);
             let record = RecordSlices::new(0, None, Some(&value));
-            let pushed = self.batches.push(NOW, lane, record, || {
-                *opened += 1;
-                *opened
-            })?;
+            let pushed = self.batches.push(
+                || NOW,
+                lane,
+                record,
+                || {
+                    *opened += 1;
+                    *opened
+                },
+            )?;
             Ok((*pushed.ticket, pushed.index))
         }
 
