@@ -49,6 +49,8 @@ pub(super) struct Source {
 /// The last offset of each key, as far as it is known. Keys are known by 128 bits of a keyed hash, and not compared.
 struct Newest {
     offsets: BTreeMap<[u64; 2], i64>,
+    /// Of what is from this offset on nothing is known.
+    until: i64,
     secret: u64,
 }
 
@@ -62,8 +64,8 @@ impl Job {
     }
 
     async fn write_all(&self, disk: &dyn Disk, names: &mut Vec<String>) -> Result<Compacted, Failure> {
-        let mut newest = Newest { offsets: BTreeMap::new(), secret: self.secret };
-        let (last, clean_until) = self.learn(&mut newest).await.map_err(self.failed())?;
+        let mut newest = Newest { offsets: BTreeMap::new(), until: 0, secret: self.secret };
+        let last = self.learn(&mut newest).await.map_err(self.failed())?;
         let mut ranges = Vec::new();
         let mut from = 0;
         for group in self.groups(last) {
@@ -75,7 +77,7 @@ impl Job {
         }
         disk.sync().await.map_err(Failure::syncing("the folder"))?;
         let PartitionId { topic: topic_id, partition } = self.at;
-        Ok(Compacted { topic_id, partition, clean_until, ranges })
+        Ok(Compacted { topic_id, partition, clean_until: newest.until, ranges })
     }
 
     fn failed(&self) -> impl Fn(io::Error) -> Failure + Copy {
@@ -83,8 +85,9 @@ impl Job {
         move |error| Failure { what: format!("the compaction of {at}"), in_sync: false, error }
     }
 
-    /// Learns the keys of what was not compacted yet. Says how many sources that covers, and up to which offset.
-    async fn learn(&self, newest: &mut Newest) -> io::Result<(usize, i64)> {
+    /// Learns the keys of what was not compacted yet, as many as may be known. Says how many sources that covers; of
+    /// the last perhaps a part alone.
+    async fn learn(&self, newest: &mut Newest) -> io::Result<usize> {
         for (index, source) in self.sources.iter().enumerate() {
             if source.end <= self.clean_until {
                 continue;
@@ -93,14 +96,16 @@ impl Job {
             while position < source.stored.length as u64 {
                 for batch in source.piece(&mut position)? {
                     if newest.offsets.len() >= self.keys_max {
-                        return Ok((index + 1, batch.base_offset));
+                        newest.until = batch.base_offset;
+                        return Ok(index + 1);
                     }
                     newest.learn(batch, self.clean_until);
                 }
                 tokio::task::yield_now().await;
             }
         }
-        Ok((self.sources.len(), self.sources.last().map_or(0, |it| it.end)))
+        newest.until = self.sources.last().map_or(0, |it| it.end);
+        Ok(self.sources.len())
     }
 
     /// The first sources, those that become one segment together.
@@ -172,11 +177,12 @@ struct Kept {
 }
 
 impl Job {
-    /// The records that are their keys' last. A batch that nobody can open stays, as it is not for us to judge.
+    /// The records that are their keys' last. A batch that nobody can open stays, as it is not for us to judge; and one
+    /// whose keys are not known: the time of its tombstones begins once what they delete is gone.
     fn filter(&self, batch: Batch, newest: &Newest) -> Kept {
         let (header, bytes) = (*batch.header(), batch.bytes().clone());
         let whole = Kept { bytes, is_whole: true };
-        if header.is_control() {
+        if header.is_control() || header.base_offset >= newest.until {
             return whole;
         }
         let Ok(records) = batch.decompress(Limits::default()) else { return whole };

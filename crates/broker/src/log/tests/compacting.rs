@@ -177,6 +177,32 @@ async fn more_keys_than_are_known_at_a_time_are_compacted_in_turns() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tombstone_whose_key_is_not_known_in_time_brings_nothing_back() {
+    let options = Options { compaction_keys: 3, ..small() };
+    // Between one compaction and the next, time passes.
+    let clock = Arc::new(SystemClock::new());
+    let disk = Memory::new().with_latency(clock, Duration::from_millis(5));
+    let (broker, at) = broker(&disk, options, &[("delete.retention.ms", "0")]).await;
+    put(&broker, at, "k", Some("1")).await;
+    close_segment(&broker, at).await;
+    pass(A_WHILE).await;
+    for number in 0..12 {
+        put(&broker, at, &format!("{number}"), Some("1")).await;
+    }
+    let tombstone = put(&broker, at, "k", None).await;
+    for _ in 0..8 {
+        close_segment(&broker, at).await;
+        pass(A_WHILE).await;
+        let found = left(&broker, at);
+        let value = found.iter().find(|it| it.1 == "k" && it.2.is_some());
+        let is_deleted = found.iter().any(|it| it.0 == tombstone);
+        assert!(value.is_none() || is_deleted, "it is back: {value:?}");
+    }
+    let found = left(&broker, at);
+    assert!(found.iter().all(|it| it.1 != "k"), "both are gone in the end: {found:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn records_without_a_key_and_batches_that_nobody_can_open_are_no_obstacle() {
     let (broker, at) = broker(&Memory::new(), small(), &[("cleanup.policy", "delete")]).await;
     broker.append(at, &pairs(&[("", Some("keyless")), ("a", Some("1"))], Compression::None)).await;
