@@ -269,11 +269,14 @@ impl Partition {
         self.waiting.push(Arc::downgrade(notify));
     }
 
-    /// The latest timestamp of any batch that may be read.
-    pub(super) fn latest_timestamp(&self) -> Option<i64> {
-        let stored = self.segments.iter().map(|it| it.max_timestamp);
-        let settled = self.unmoved.iter().filter(|it| it.header.base_offset < self.high_watermark);
-        stored.chain(settled.map(|it| it.header.max_timestamp)).max()
+    /// Where the first segment or batch in memory begins that begins at `from` or later, and the latest timestamp of
+    /// all that may be read from there on.
+    pub(super) fn latest_timestamp(&self, from: i64) -> (i64, Option<i64>) {
+        let stored = self.segments.iter().map(|it| (it.base_offset, it.max_timestamp));
+        let in_memory = self.unmoved.iter().map(|it| (it.header.base_offset, it.header.max_timestamp));
+        let all = stored.chain(in_memory).filter(|it| (from..self.high_watermark).contains(&it.0));
+        let begin = all.clone().map(|it| it.0).next().unwrap_or(self.high_watermark);
+        (begin, all.map(|it| it.1).max())
     }
 
     /// The indexes that are not stored yet, with their names.
@@ -283,8 +286,9 @@ impl Partition {
         self.segments[..count].iter_mut().filter_map(Segment::index_to_store).collect()
     }
 
-    /// The segments that may hold the target, from the first that does.
-    pub(super) fn segments_from(&mut self, target: Target) -> &mut [Segment] {
+    /// The segments that may hold the target or what comes after it, from the first on. For a time that is each that
+    /// is as late; only the first of them may have it where it does not count.
+    pub(super) fn segments_from(&mut self, target: Target) -> impl Iterator<Item = &mut Segment> {
         let first = match target {
             Target::Offset(offset) => {
                 self.segments.partition_point(|it| it.base_offset <= offset).saturating_sub(1)
@@ -296,7 +300,11 @@ impl Partition {
                 (0..self.segments.len()).find(holds).unwrap_or(self.segments.len())
             }
         };
-        &mut self.segments[first..]
+        let earliest = match target {
+            Target::Offset(_) => i64::MIN,
+            Target::Timestamp { timestamp, .. } => timestamp,
+        };
+        self.segments[first..].iter_mut().filter(move |it| it.max_timestamp >= earliest)
     }
 
     /// The batches in memory that a read may bring, from the first that is not wholly before the target.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use vltava_wire::{
     ErrorCode,
-    record::{self, Batch, BatchHeader},
+    record::{self, Batch, BatchHeader, RecordError, batches},
 };
 
 use crate::{Error, ErrorKind};
@@ -20,6 +20,9 @@ use super::{
 
 /// So many packed batches are opened in search of a time that they say they have and do not.
 const MISLEADING_MAX: usize = 16;
+
+/// So much is read at a time in search of the latest time.
+const SCAN_BYTES: usize = 256 * 1024;
 
 /// What a read brought.
 #[derive(Debug, Clone)]
@@ -70,15 +73,13 @@ impl Log {
 
     /// The first record that is as late as `timestamp`, or later.
     pub(crate) fn find_timestamp(&self, at: PartitionId, timestamp: i64) -> Result<Option<Found>, Refused> {
-        let broken =
-            |error| Error::new(ErrorKind::Damaged, format!("a batch of {at} is broken")).because(error);
         let mut from = 0;
         for _ in 0..MISLEADING_MAX {
             let (log_start, batch) = self.batch_of(at, timestamp, from)?;
             if batch.is_empty() {
                 return Ok(None);
             }
-            let batch = Batch::parse(batch).map_err(broken)?;
+            let batch = Batch::parse(batch).map_err(|error| broken(at, error))?;
             from = batch.last_offset() + 1;
             if let Some(found) = find_in(batch, timestamp, log_start) {
                 return Ok(Some(found));
@@ -108,11 +109,42 @@ impl Log {
 
     /// The first record with the latest timestamp of all.
     pub(crate) fn find_latest_timestamp(&self, at: PartitionId) -> Result<Option<Found>, Refused> {
+        let (log_start, _, latest) = self.latest_from(at, i64::MIN)?;
+        let Some(latest) = latest else { return Ok(None) };
+        let found = self.find_timestamp(at, latest)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        // A record before the beginning may have had it.
+        let (_, begin, latest) = self.latest_from(at, log_start)?;
+        let latest = latest.max(self.latest_within(at, log_start, begin)?);
+        latest.map_or(Ok(None), |latest| self.find_timestamp(at, latest))
+    }
+
+    /// Where the log begins, and what `Partition::latest_timestamp` says.
+    fn latest_from(&self, at: PartitionId, from: i64) -> Result<(i64, i64, Option<i64>), Refused> {
         let mut state = self.shared.state();
         let partition = state.contents.partition(at).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let latest = partition.latest_timestamp();
-        drop(state);
-        latest.map_or(Ok(None), |latest| self.find_timestamp(at, latest))
+        let (begin, latest) = partition.latest_timestamp(from);
+        Ok((partition.log_start, begin, latest))
+    }
+
+    /// The latest timestamp of what there is from one offset to before another.
+    fn latest_within(&self, at: PartitionId, from: i64, until: i64) -> Result<Option<i64>, Refused> {
+        let mut latest = None;
+        let mut offset = from;
+        while offset < until {
+            let chunk = self.read(at, offset, SCAN_BYTES)?;
+            if chunk.records.is_empty() {
+                break;
+            }
+            for batch in batches(chunk.records) {
+                let batch = batch.map_err(|error| broken(at, error))?;
+                offset = batch.last_offset() + 1;
+                latest = latest.max(latest_in(batch, from));
+            }
+        }
+        Ok(latest)
     }
 
     /// `notify` is told once, when the high watermark of any of these rises next or one is deleted. Of those that do
@@ -206,6 +238,20 @@ fn find_in(batch: Batch, timestamp: i64, log_start: i64) -> Option<Found> {
     };
     let found = records.iter().find(|it| it.timestamp() >= timestamp && it.offset() >= log_start);
     found.map(|it| Found { offset: it.offset(), timestamp: it.timestamp(), leader_epoch })
+}
+
+/// The latest timestamp of the records from `log_start` on, as far as the batch can be opened.
+fn latest_in(batch: Batch, log_start: i64) -> Option<i64> {
+    let BatchHeader { base_offset, max_timestamp, .. } = *batch.header();
+    if base_offset >= log_start {
+        return Some(max_timestamp);
+    }
+    let Ok(records) = batch.decompress(record::Limits::default()) else { return Some(max_timestamp) };
+    records.iter().filter(|it| it.offset() >= log_start).map(|it| it.timestamp()).max()
+}
+
+fn broken(at: PartitionId, error: RecordError) -> Error {
+    Error::new(ErrorKind::Damaged, format!("a batch of {at} is broken")).because(error)
 }
 
 fn damaged(at: PartitionId, error: std::io::Error) -> Refused {

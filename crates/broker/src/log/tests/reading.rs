@@ -112,6 +112,54 @@ async fn records_are_found_by_timestamp_in_segments_and_in_memory() {
     assert_eq!((latest.offset, latest.timestamp), (179, 5902));
 }
 
+/// A log of three segments of ten batches with one record each. All are of the time 10, but for some.
+async fn in_files(others: &[(i64, i64)]) -> (Broker, PartitionId) {
+    let batch_of = |offset: i64| {
+        let other = others.iter().find(|it| it.0 == offset);
+        batch_at(&["x"], other.map_or(10, |it| it.1), Stamp::NONE)
+    };
+    let segment_bytes = 10 * batch_of(0).len() as u64;
+    let disk = Memory::new();
+    let broker =
+        Broker::open(disk.clone(), Options { segment_bytes, move_bytes: 1, ..small() }).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    for offset in 0..30 {
+        assert_eq!(broker.append(at, &batch_of(offset)).await.base_offset, offset);
+    }
+    pass(Duration::from_millis(1)).await;
+    assert_eq!(files_of(&disk, ".log").len(), 3);
+    (broker, at)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_is_found_behind_a_segment_that_had_it_before_the_beginning() {
+    let (broker, at) = in_files(&[(5, 1_000), (25, 2_000)]).await;
+    broker.log.delete_records(at, Some(8)).unwrap();
+    let found = broker.log.find_timestamp(at, 900).unwrap();
+    assert_eq!(found, Some(Found { offset: 25, timestamp: 2_000, leader_epoch: 0 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_latest_time_is_that_of_what_is_left() {
+    let (broker, at) = in_files(&[(5, 5_000), (9, 20), (25, 2_000), (28, 30)]).await;
+    for (start, latest) in [(5, (5, 5_000)), (8, (25, 2_000)), (26, (28, 30)), (29, (29, 10))] {
+        broker.log.delete_records(at, Some(start)).unwrap();
+        let found = broker.log.find_latest_timestamp(at).unwrap().unwrap();
+        assert_eq!((found.offset, found.timestamp), latest, "from {start} on");
+    }
+    broker.log.delete_records(at, None).unwrap();
+    assert_eq!(broker.log.find_latest_timestamp(at).unwrap(), None);
+    broker.append(at, &batch_at(&["a", "b", "c"], 100, Stamp::NONE)).await;
+    let mut falling = BatchBuilder::new();
+    for timestamp in [9_000, 50, 60] {
+        falling.append(RecordSlices::new(timestamp, None, Some(b"value"))).unwrap();
+    }
+    let base = broker.append(at, &falling.finish(Stamp::NONE, Compression::None).unwrap()).await.base_offset;
+    broker.log.delete_records(at, Some(base + 1)).unwrap();
+    let found = broker.log.find_latest_timestamp(at).unwrap().unwrap();
+    assert_eq!((found.offset, found.timestamp), (base + 2, 60), "within a batch too");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_cannot_be_opened_is_found_as_a_whole() {
     let broker = Broker::open(Memory::new(), small()).await.unwrap();
