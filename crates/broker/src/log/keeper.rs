@@ -101,8 +101,8 @@ impl Keeper {
         if self.pause_until.is_none() {
             self.move_if_due(&mut state, now);
         }
+        self.retain_if_due(&mut state, now);
         if self.pause_until.is_none() {
-            self.retain_if_due(&mut state, now);
             self.compact_if_due(&mut state, now);
             self.store_if_due(&mut state, now);
             self.fill_if_due(&mut state, now);
@@ -140,9 +140,12 @@ impl Keeper {
     }
 
     fn move_if_due(&mut self, state: &mut State, now: Moment) {
-        if state.contents.unmoved_bytes < self.shared.options.move_bytes {
-            return;
+        if state.contents.unmoved_bytes >= self.shared.options.move_bytes {
+            self.move_batches(state, now);
         }
+    }
+
+    fn move_batches(&mut self, state: &mut State, now: Moment) {
         let settled = state.settled;
         match state.contents.move_batches(settled) {
             Ok(()) => state.stuck = None,
@@ -150,11 +153,15 @@ impl Keeper {
         }
     }
 
+    /// Also while the disk is left alone, as what goes makes room; what is in memory only stays then.
     fn retain_if_due(&mut self, state: &mut State, now: Moment) {
         if now < self.next_retention {
             return;
         }
         self.next_retention = now + self.shared.options.retention_interval;
+        if self.pause_until.is_none() {
+            self.move_batches(state, now);
+        }
         if let Err(refused) = state.retain(self.shared.clock.wall()) {
             tracing::warn!(?refused, "old segments stay for now");
         }
@@ -277,7 +284,8 @@ impl Keeper {
         let by_time = matches!(self.shared.options.sync, Sync::Interval(_));
         let sync = (by_time && self.syncing.is_none() && self.shared.state().journal.is_dirty())
             .then_some(self.next_sync);
-        let compaction = self.compacting.is_none().then_some(self.next_compaction);
+        let compacts = self.compacting.is_none() && self.pause_until.is_none();
+        let compaction = compacts.then_some(self.next_compaction);
         sync.into_iter().chain(self.pause_until).chain([self.next_retention]).chain(compaction).min()
     }
 

@@ -168,9 +168,8 @@ impl State {
     }
 
     /// Has old segments go where their topic's rules say so, and forgets producers that were not heard of for long.
+    /// What is in no segment yet stays.
     pub(super) fn retain(&mut self, now: Timestamp) -> Result<(), Refused> {
-        let settled = self.settled;
-        self.contents.move_batches(settled).map_err(|error| self.unwritten("a segment", &error).error())?;
         for (of, log_start) in self.contents.retained(now) {
             self.trim(of, Some(log_start))?;
         }

@@ -81,6 +81,36 @@ async fn a_full_disk_refuses_batches_serves_reads_and_goes_on_once_there_is_room
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_disk_is_left_alone_between_attempts_and_old_segments_go_nevertheless() {
+    let disk = Memory::unreliable();
+    let options = Options { journal_file_bytes: 1 << 14, checkpoint_bytes: 1 << 20, ..small() };
+    let broker = Broker::open(disk.clone(), options).await.unwrap();
+    let rules = given(&[("retention.ms", "-1"), ("retention.bytes", "2000")]);
+    let (topic, _) = broker.log.create_topic("orders", 1, &rules).unwrap();
+    let at = PartitionId { topic: topic.id, partition: 0 };
+    for _ in 0..90 {
+        broker.append(at, &batch(&["x".repeat(150)])).await;
+    }
+    // The journal goes on in a file that was filled before.
+    let used = disk.list().unwrap().iter().map(|it| it.1).sum();
+    disk.limit_space(Some(used));
+    for _ in 0..small().move_bytes / 150 {
+        broker.append(at, &batch(&["y".repeat(150)])).await;
+    }
+    pass(small().compaction_interval + Duration::from_secs(2)).await;
+    assert_eq!(broker.log.bounds(at).unwrap().log_start, 0);
+    pass(small().retention_interval).await;
+    let start = broker.log.bounds(at).unwrap().log_start;
+    assert!(start > 0, "what is too much goes, though nothing can be moved");
+    disk.limit_space(None);
+    pass(Duration::from_secs(3)).await;
+    broker.stop().await;
+    let broker = Broker::open(disk, small()).await.unwrap();
+    let bounds = broker.log.bounds(at).unwrap();
+    assert_eq!((bounds.log_start, bounds.high_watermark), (start, 94));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_that_fails_is_an_error_to_who_asked_for_it_and_no_end() {
     for number in 0..60 {
         let disk = Memory::unreliable();
