@@ -178,12 +178,14 @@ async fn in_time(
 
 /// Has a request take effect: in the connection's own memory, or if that is too little, in that of all.
 async fn dispatch(node: &Arc<Node>, peer: &Peer, share: &Share, frame: Bytes) -> Result<Option<Reply>, End> {
-    let dispatched = match dispatch::dispatch(node, peer, frame.clone(), share.request()) {
-        Err(refusal) if refusal.is_over_budget() => {
-            dispatch::dispatch(node, peer, frame, node.memory.request().await)
+    let mut dispatched = dispatch::dispatch(node, peer, frame.clone(), share.request());
+    for room in node.memory.rooms() {
+        match dispatched {
+            Err(refusal) if refusal.is_over_budget() => (),
+            dispatched => return dispatched.map_err(End::Refused),
         }
-        dispatched => dispatched,
-    };
+        dispatched = dispatch::dispatch(node, peer, frame.clone(), room.await);
+    }
     dispatched.map_err(End::Refused)
 }
 

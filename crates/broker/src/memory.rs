@@ -3,7 +3,9 @@
 //! It has three parts that are never lent to each other. A connection gets a small part when it opens, and its small
 //! requests need nothing else: whatever others do, a heartbeat or a fetch of a few partitions gets through. The bytes
 //! of a longer frame are taken from the second part before it is read, all at once; what it becomes when it is decoded
-//! comes from the connection's own part, or if it is much, from the third.
+//! comes from the connection's own part, or if it is much, from the third. How much it becomes is known only
+//! afterwards, so little is waited for at first, and more if that was too little: requests that wait for batches hold
+//! what they became, and a request that needs as little must not wait until they are answered.
 //!
 //! Nobody waits for ever. Who waits for room for a frame holds none for a frame that is still to come; who waits for
 //! room to decode holds a frame, but nobody who holds decoded requests waits for frames: they are answered, or time
@@ -25,6 +27,14 @@ const SMALL_REQUESTS_BYTES: usize = 32 << 10;
 /// No request is decoded into more, however much is free: commits for every partition of a frame as long as one may
 /// be take five times its bytes, 40 MiB.
 const REQUEST_BYTES_MAX: usize = 64 << 20;
+
+/// What a request is decoded into that is too much for the connection's own memory: at first the room for this is
+/// waited for …
+const REQUEST_BYTES_FIRST: usize = 128 << 10;
+
+/// … and each time that was too little, for so many times more. Little is decoded in vain, and hardly more room is
+/// waited for than there is use for.
+const REQUEST_GROWTH: usize = 4;
 
 /// How much of the memory for requests is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +88,15 @@ impl Memory {
         self.frames.room(bytes).await
     }
 
-    /// Room to decode any request that is let in, waited for.
-    pub(crate) async fn request(&self) -> Permit {
-        let bytes = REQUEST_BYTES_MAX.min(self.decoded.budget.bytes_max());
-        self.decoded.room(bytes).await.expect("it is not more than there is")
+    /// Rooms to decode a request in, each waited for when it is its turn: from little to what suffices for any that
+    /// is let in.
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = impl Future<Output = Permit>> {
+        let most = REQUEST_BYTES_MAX.min(self.decoded.budget.bytes_max());
+        let larger = move |bytes: &usize| (*bytes < most).then(|| (bytes * REQUEST_GROWTH).min(most));
+        let sizes = std::iter::successors(Some(REQUEST_BYTES_FIRST.min(most)), larger);
+        let decoded = &self.decoded;
+        sizes
+            .map(move |bytes| async move { decoded.room(bytes).await.expect("it is not more than there is") })
     }
 
     pub(crate) fn usage(&self) -> RequestMemory {
@@ -179,10 +194,21 @@ mod tests {
     async fn room_to_decode_is_not_room_for_frames() {
         let memory = Memory::new(800);
         let frames = memory.frame(300).await.expect("it is free");
-        let requests = now(&mut pin!(memory.request())).expect("a part of its own");
+        let any = || memory.rooms().last().expect("there are some");
+        let requests = now(&mut pin!(any())).expect("a part of its own");
         assert_eq!((requests.bytes(), memory.usage().used), (100, 400));
         drop(frames);
-        assert!(now(&mut pin!(memory.request())).is_none());
+        assert!(now(&mut pin!(any())).is_none());
+    }
+
+    #[tokio::test]
+    async fn rooms_to_decode_begin_small_and_end_with_what_suffices() {
+        let memory = Memory::new(512 << 20);
+        let mut sizes = Vec::new();
+        for room in memory.rooms() {
+            sizes.push(room.await.bytes() >> 10);
+        }
+        assert_eq!(sizes, [128, 512, 2 << 10, 8 << 10, 32 << 10, 64 << 10]);
     }
 
     #[test]

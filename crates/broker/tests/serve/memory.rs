@@ -7,7 +7,9 @@ use tokio::{io::AsyncWriteExt, time::Instant};
 use vltava_broker::Broker;
 use vltava_wire::{
     Compression,
-    messages::{ApiVersionsRequest, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic},
+    messages::{
+        ApiVersionsRequest, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic, fetch::FetchPartition,
+    },
     record::Stamp,
 };
 
@@ -147,6 +149,25 @@ async fn long_requests_take_turns_and_none_waits_for_another_that_waits() {
     let memory = broker.request_memory();
     assert!(memory.peak <= memory.max, "{memory:?}");
     assert!(started.elapsed() < Duration::from_secs(1), "nobody was waited for in vain");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_wait_keep_no_others_from_being_decoded() {
+    let broker = Broker::in_memory().topic("orders", 500).start().await.unwrap();
+    let mut waiting: Vec<_> = (0..2).map(|_| Caller::of(&broker)).collect();
+    for caller in &mut waiting {
+        let mut asked = fetch(0, 10_000);
+        let partitions = &mut asked.topics[0].partitions;
+        *partitions =
+            (0..500).map(|partition| FetchPartition { partition, ..partitions[0].clone() }).collect();
+        caller.send(12, &asked).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let started = Instant::now();
+    let listed = Caller::of(&broker).call(1, many_partitions(2_000)).await;
+    assert_eq!(listed.topics[0].partitions.len(), 2_000);
+    assert!(started.elapsed() < Duration::from_secs(1), "waited {:?}", started.elapsed());
+    drop(waiting);
 }
 
 fn many_partitions(count: i32) -> ListOffsetsRequest {
