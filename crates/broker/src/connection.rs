@@ -34,9 +34,19 @@ const READ_BYTES: usize = 4 << 10;
 /// Room for requests that fit: many small ones are read at once. A longer one gets room of its own.
 const FRAME_READ_BYTES: usize = 16 << 10;
 
-/// A frame that holds memory which all connections share must have arrived by then: clients wait no longer than
-/// this for an answer, unless told otherwise.
-const FRAME_TIME_MAX: Duration = Duration::from_secs(30);
+/// A frame that has begun must go on, however long it is: so much of it must arrive …
+const FRAME_STEP_BYTES: usize = 64 << 10;
+
+/// … in each such time. Slow networks bring as much, and are not silent for longer.
+const FRAME_STEP_TIME: Duration = Duration::from_secs(10);
+
+/// A peer that takes nothing of a reply for so long is taken for gone: clients wait no longer for an answer, unless
+/// told otherwise.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A connection on which nothing was asked for so long, and nothing is owed, is closed, as Kafka's
+/// `connections.max.idle.ms` has it. One that was owed something then is looked at again after as long.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// The length, and what every request header starts with: key, version and correlation id.
 const START_BYTES: usize = 12;
@@ -76,6 +86,7 @@ enum End {
     NotAdmitted(NotAdmitted),
     NoRoom(OverLimit),
     TooSlow { api: Api, length: usize },
+    NotTaken,
     NoApi(i16),
     Refused(Refusal),
 }
@@ -89,8 +100,10 @@ impl fmt::Display for End {
             Self::NotAdmitted(reason) => write!(f, "{reason}"),
             Self::NoRoom(over) => write!(f, "no room for it: {over}"),
             Self::TooSlow { api, length } => {
-                write!(f, "a {api:?} request of {length} bytes took longer than {FRAME_TIME_MAX:?} to arrive")
+                let pace = format!("{FRAME_STEP_BYTES} bytes in {FRAME_STEP_TIME:?}");
+                write!(f, "a {api:?} request of {length} bytes came slower than {pace}")
             }
+            Self::NotTaken => write!(f, "the peer took nothing of a reply for {WRITE_TIME_MAX:?}"),
             Self::NoApi(key) => write!(f, "API {key} is not served, or this is not the Kafka protocol"),
             Self::Refused(refusal) => write!(f, "{refusal}"),
         }
@@ -103,13 +116,19 @@ impl From<io::Error> for End {
     }
 }
 
+/// A reply in the queue, and what counts it until it is written.
+struct Owed {
+    reply: Reply,
+    _until_written: Arc<()>,
+}
+
 /// Reads and writes until there is nothing more to read, and then writes what is still owed.
 async fn converse(stream: impl AsyncRead + AsyncWrite, node: &Arc<Node>, peer: &Peer) -> Result<(), End> {
     let share = node.memory.share().map_err(End::NoRoom)?;
     let (reader, writer) = tokio::io::split(stream);
     let (queue, replies) = mpsc::channel(IN_FLIGHT_MAX);
     let (reading, read_to_the_end) = oneshot::channel();
-    let mut writing = pin!(write(writer, replies, read_to_the_end));
+    let mut writing = pin!(write(node, writer, replies, read_to_the_end));
     let end = tokio::select! {
         biased;
         end = &mut writing => return end,
@@ -127,26 +146,25 @@ async fn converse(stream: impl AsyncRead + AsyncWrite, node: &Arc<Node>, peer: &
 
 async fn read(
     reader: impl AsyncRead + Unpin,
-    queue: mpsc::Sender<Reply>,
+    queue: mpsc::Sender<Owed>,
     node: &Arc<Node>,
     peer: &Peer,
     share: &Share,
 ) -> Result<(), End> {
     let mut frames = Frames { reader, buffer: BytesMut::new() };
-    while let Some((api, length)) = frames.start().await? {
+    let owed = Arc::new(());
+    while let Some((api, length)) = next_start(node, &mut frames, &owed).await? {
         // The place in the queue comes first: a request takes effect only when its reply may be kept, and until
         // then takes up no memory that others may need.
         let Ok(place) = queue.reserve().await else { return Ok(()) };
         if api == Api::Produce {
             node.log.room().await;
         }
-        let (frame, room) = match share.frame(length) {
-            Some(room) => (frames.frame(length).await?, room),
-            None => {
-                let room = node.memory.frame(length).await.map_err(End::NoRoom)?;
-                (in_time(node, api, length, frames.frame(length)).await?, room)
-            }
+        let room = match share.frame(length) {
+            Some(room) => room,
+            None => node.memory.frame(length).await.map_err(End::NoRoom)?,
         };
+        let frame = in_time(node, api, length, &mut frames).await?;
         // The log has copied what it was sent; of other requests something may be kept until they are answered.
         let is_large_request = api != Api::Produce && frame.len() >= LARGE_BYTES;
         let reply = dispatch(node, peer, share, frame).await?;
@@ -154,7 +172,7 @@ async fn read(
         drop(room);
         let Some(reply) = reply else { continue };
         let is_large_reply = matches!(&reply, Reply::Now(frame) if frame.len() >= LARGE_BYTES);
-        place.send(reply);
+        place.send(Owed { reply, _until_written: owed.clone() });
         if (is_large_request || is_large_reply) && queue.reserve_many(IN_FLIGHT_MAX).await.is_err() {
             return Ok(());
         }
@@ -162,18 +180,44 @@ async fn read(
     Ok(())
 }
 
-/// Waits for a frame, and no longer than it may take.
+/// Waits for the start of a frame; none comes on a connection that is idle for too long.
+async fn next_start(
+    node: &Node,
+    frames: &mut Frames<impl AsyncRead + Unpin>,
+    owed: &Arc<()>,
+) -> Result<Option<(Api, usize)>, End> {
+    loop {
+        tokio::select! {
+            biased;
+            start = frames.start() => return start,
+            () = after(node, IDLE_TIME_MAX) => if Arc::strong_count(owed) == 1 { return Ok(None) },
+        }
+    }
+}
+
+/// Waits for a frame as long as it goes on.
 async fn in_time(
     node: &Node,
     api: Api,
     length: usize,
-    frame: impl Future<Output = Result<Bytes, End>>,
+    frames: &mut Frames<impl AsyncRead + Unpin>,
 ) -> Result<Bytes, End> {
-    tokio::select! {
-        biased;
-        frame = frame => frame,
-        () = node.clock.sleep_until(node.clock.now() + FRAME_TIME_MAX) => Err(End::TooSlow { api, length }),
+    let whole = LENGTH_BYTES + length;
+    frames.make_room(whole);
+    while frames.buffer.len() < whole {
+        let step = whole.min(frames.buffer.len() + FRAME_STEP_BYTES);
+        tokio::select! {
+            biased;
+            filled = frames.fill(step, FRAME_READ_BYTES) => { filled?; }
+            () = after(node, FRAME_STEP_TIME) => return Err(End::TooSlow { api, length }),
+        }
     }
+    Ok(frames.cut(whole))
+}
+
+/// Asks for the time only when it is waited for.
+async fn after(node: &Node, time: Duration) {
+    node.clock.sleep_until(node.clock.now() + time).await;
 }
 
 /// Has a request take effect: in the connection's own memory, or if that is too little, in that of all.
@@ -192,12 +236,13 @@ async fn dispatch(node: &Arc<Node>, peer: &Peer, share: &Share, frame: Bytes) ->
 /// Writes replies in their order. After the last request nobody is known to be there, so that the first reply which
 /// still waits for others is the end: a group must not count on who may have gone.
 async fn write(
+    node: &Node,
     mut writer: impl AsyncWrite + Unpin,
-    mut replies: mpsc::Receiver<Reply>,
+    mut replies: mpsc::Receiver<Owed>,
     mut read_to_the_end: oneshot::Receiver<Infallible>,
 ) -> Result<(), End> {
-    while let Some(reply) = replies.recv().await {
-        let frame = match reply {
+    while let Some(owed) = replies.recv().await {
+        let frame = match owed.reply {
             Reply::Now(frame) => frame,
             Reply::Later(frame) => frame.await.map_err(End::Refused)?,
             Reply::Parked(frame) => tokio::select! {
@@ -206,19 +251,19 @@ async fn write(
                 _ = &mut read_to_the_end => return Ok(()),
             },
         };
-        write_frame(&mut writer, frame).await?;
+        write_frame(node, &mut writer, frame).await?;
     }
     Ok(())
 }
 
-async fn write_frame(writer: &mut (impl AsyncWrite + Unpin), frame: Encoder) -> io::Result<()> {
+async fn write_frame(node: &Node, writer: &mut (impl AsyncWrite + Unpin), frame: Encoder) -> Result<(), End> {
     let mut segments: VecDeque<Bytes> = frame.into_segments().into();
     while !segments.is_empty() {
         let slices: Vec<_> =
             segments.iter().take(SEGMENTS_MAX).map(|segment| io::IoSlice::new(segment)).collect();
-        let mut written = writer.write_vectored(&slices).await?;
+        let mut written = taken(node, writer.write_vectored(&slices)).await?;
         if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
         }
         while let Some(first) = segments.front_mut() {
             let taken = written.min(first.len());
@@ -230,7 +275,16 @@ async fn write_frame(writer: &mut (impl AsyncWrite + Unpin), frame: Encoder) -> 
             segments.pop_front();
         }
     }
-    writer.flush().await
+    taken(node, writer.flush()).await
+}
+
+/// Waits for a step of writing, unless the peer takes nothing.
+async fn taken<T>(node: &Node, step: impl Future<Output = io::Result<T>>) -> Result<T, End> {
+    tokio::select! {
+        biased;
+        done = step => Ok(done?),
+        () = after(node, WRITE_TIME_MAX) => Err(End::NotTaken),
+    }
 }
 
 /// Cuts what arrives into frames.
@@ -248,21 +302,23 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         self.checked_start().map(Some)
     }
 
-    /// The frame that has started, without its length.
-    async fn frame(&mut self, length: usize) -> Result<Bytes, End> {
-        let whole = LENGTH_BYTES + length;
+    /// Makes room for a whole frame: a long one gets exactly what it needs.
+    fn make_room(&mut self, whole: usize) {
         if whole > FRAME_READ_BYTES.max(self.buffer.capacity()) {
             let mut own = BytesMut::with_capacity(whole);
             own.extend_from_slice(&self.buffer);
             self.buffer = own;
         }
-        self.fill(whole, FRAME_READ_BYTES).await?;
-        let frame = self.buffer.split_to(LENGTH_BYTES + length).freeze();
+    }
+
+    /// The frame at the start of the buffer, of which all has come, without its length.
+    fn cut(&mut self, whole: usize) -> Bytes {
+        let frame = self.buffer.split_to(whole).freeze();
         if self.buffer.is_empty() {
             // What is left of the room for a large frame would keep all of it.
             self.buffer = BytesMut::new();
         }
-        Ok(frame.slice(LENGTH_BYTES..))
+        frame.slice(LENGTH_BYTES..)
     }
 
     /// Reads until `wanted` bytes are there, with room for `room` bytes or as many as wanted. False if the peer is

@@ -195,3 +195,24 @@ async fn groups_are_listed_and_described_in_every_version() {
         assert_eq!(ErrorCode::from(groups[1].error_code), code);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_waits_for_a_group_is_not_idle() {
+    let broker = Broker::in_memory().start().await.unwrap();
+    let (mut one, mut two) = (Caller::of(&broker), Caller::of(&broker));
+    let patient = JoinGroupRequest { rebalance_timeout_ms: 15 * 60_000, ..join("") };
+    let slow = one.call(3, patient).await;
+    one.call(3, sync(&slow, &[(&slow.member_id, "all")])).await;
+    let start = Instant::now();
+    let heir = two.send(3, &join("")).await;
+    // It is there, but does not join again.
+    let beating = tokio::spawn(async move {
+        loop {
+            one.call(3, beat(&slow)).await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    });
+    assert_eq!(two.receive::<JoinGroupRequest>(3, heir).await.error_code, 0);
+    assert!(start.elapsed() >= Duration::from_secs(15 * 60), "waited {:?}", start.elapsed());
+    beating.abort();
+}

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
 use vltava_broker::Broker;
 use vltava_wire::{
     Api, Compression, ErrorCode, frame,
@@ -211,4 +214,38 @@ async fn a_stop_closes_every_connection() {
     let idle = Caller::of(&broker);
     broker.shutdown().await.unwrap();
     idle.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nothing_is_done_on_is_closed() {
+    const IDLE: Duration = Duration::from_secs(600);
+    let broker = Broker::in_memory().topic("orders", 1).start().await.unwrap();
+    let (mut idle, mut used) = (Caller::of(&broker), Caller::of(&broker));
+    let started = Instant::now();
+    idle.call(4, named("tester")).await;
+    for _ in 0..3 {
+        used.call(4, named("tester")).await;
+        tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+    }
+    let soon = Duration::from_secs(3_600);
+    tokio::time::timeout(soon, idle.closed()).await.expect("it was idle");
+    used.call(4, named("tester")).await;
+    let before = started.elapsed();
+    tokio::time::timeout(soon, used.closed()).await.expect("now it is idle");
+    let waited = started.elapsed() - before;
+    assert!(waited >= IDLE && waited < IDLE + Duration::from_secs(1), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_of_a_reply_is_given_up() {
+    let broker = Broker::in_memory().topic("orders", 10_000).start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    caller.send(1, &MetadataRequest { topics: None, ..Default::default() }).await;
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    caller.pipe.read_exact(&mut [0; 1 << 10]).await.expect("it has time");
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(60), caller.pipe.read_to_end(&mut rest));
+    end.await.expect("the connection is closed").unwrap();
+    assert!(rest.len() < 100 << 10, "{} bytes came after it was given up", rest.len());
 }
