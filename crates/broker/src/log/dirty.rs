@@ -57,14 +57,21 @@ impl Partition {
 }
 
 impl Contents {
-    /// The partition that needs it most to be compacted, and how. What is settled is in segments.
+    /// Whether any topic is compacted.
+    pub(super) fn compacts(&self) -> bool {
+        self.ledger.topics.iter().any(|it| it.rules.compacts)
+    }
+
+    /// The partition that needs it most to be compacted, of those that may be, and how; or the one whose files cannot
+    /// be opened. What is settled is in segments.
     pub(super) fn next_to_compact(
         &mut self,
         now: Timestamp,
         keys_max: usize,
         secret: u64,
-    ) -> io::Result<Option<Job>> {
-        let Some((at, dirt)) = self.dirtiest(now) else { return Ok(None) };
+        may: impl Fn(PartitionId) -> bool,
+    ) -> Result<Option<Job>, (PartitionId, io::Error)> {
+        let Some((at, dirt)) = self.dirtiest(now, may) else { return Ok(None) };
         let (segment_bytes, _) = self.roll_limits(at.topic);
         let topic = self.ledger.topics.with_id(at.topic).expect("it has a partition");
         let delete_retention_ms = topic.rules.delete_retention_ms;
@@ -76,15 +83,16 @@ impl Contents {
         });
         let mut sources = Vec::new();
         for (name, stored, end) in found.collect::<Vec<_>>() {
-            sources.push(Source { stored, end, file: self.files.open(&name)? });
+            sources.push(Source { stored, end, file: self.files.open(&name).map_err(|error| (at, error))? });
         }
         Ok(Some(Job { at, sources, clean_until, segment_bytes, delete_retention_ms, now, keys_max, secret }))
     }
 
-    fn dirtiest(&self, now: Timestamp) -> Option<(PartitionId, Dirt)> {
+    fn dirtiest(&self, now: Timestamp, may: impl Fn(PartitionId) -> bool) -> Option<(PartitionId, Dirt)> {
         let mut most: Option<(PartitionId, Dirt)> = None;
         for topic in self.ledger.topics.iter().filter(|it| it.rules.compacts) {
-            for partition in self.partitions.get(&topic.id).into_iter().flatten() {
+            let partitions = self.partitions.get(&topic.id).into_iter().flatten();
+            for partition in partitions.filter(|it| may(it.id)) {
                 let dirt = partition.dirt(&topic.rules, now);
                 let more = dirt.filter(|dirt| most.as_ref().is_none_or(|(_, most)| dirt.is_before(most)));
                 most = more.map(|dirt| (partition.id, dirt)).or(most);

@@ -1,9 +1,9 @@
 //! The keeper: the one task that syncs the journal for all who wait, moves batches into segments, stores checkpoints
 //! and keeps the next file of the journal at hand.
 
-use std::{io, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, pin::Pin, sync::Arc, time::Duration};
 
-use vltava_core::Moment;
+use vltava_core::{Backoff, Moment};
 
 use crate::{
     Result, Sync,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    Shared,
+    PartitionId, Shared,
     checkpoint::{Checkpoint, Indexes, remove},
     compaction::Job,
     image::Failure,
@@ -22,6 +22,10 @@ use super::{
 
 /// How long to leave a disk alone that does not take what is written.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How long to leave a partition alone that could not be compacted: others need it too.
+const COMPACTION_BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(10), most: Duration::from_secs(10 * 60) };
 
 /// To be run by whoever opened the log, as long as it is used. When it ends or is dropped, nothing more is written
 /// nor settled, and the folder is free for another broker, whoever still reads this log.
@@ -40,6 +44,8 @@ pub(crate) struct Keeper {
     is_to_reclaim: bool,
     /// When a partition is looked for that is to be compacted.
     next_compaction: Moment,
+    /// Partitions that could not be compacted: how often in a row, and when that is tried again.
+    put_off: BTreeMap<PartitionId, (u32, Moment)>,
     /// Not before this is written again what found no room.
     pause_until: Option<Moment>,
 }
@@ -65,6 +71,7 @@ impl Keeper {
             next_compaction: next_sync + shared.options.compaction_interval,
             next_retention: next_sync + shared.options.retention_interval,
             is_to_reclaim: false,
+            put_off: BTreeMap::new(),
             pause_until: None,
             shared,
         }
@@ -172,12 +179,31 @@ impl Keeper {
         if self.compacting.is_some() || now < self.next_compaction {
             return;
         }
-        let Shared { options, clock, disk, .. } = &*self.shared;
-        self.next_compaction = now + options.compaction_interval;
-        match state.next_to_compact(clock.wall(), options.compaction_keys) {
-            Ok(job) => self.compacting = job.map(|job| Box::pin(job.run(disk.clone())) as _),
-            Err(error) => self.on_failure(state, now, Failure::writing("a segment")(error)),
+        self.next_compaction = now + self.shared.options.compaction_interval;
+        if !state.contents.compacts() {
+            return;
         }
+        self.move_batches(state, now);
+        if self.pause_until.is_some() {
+            return;
+        }
+        self.put_off.retain(|at, _| state.contents.partition(*at).is_some());
+        let Shared { options, clock, disk, .. } = &*self.shared;
+        let secret = state.chance.bits();
+        let may = |at| self.put_off.get(&at).is_none_or(|(_, until)| *until <= now);
+        match state.contents.next_to_compact(clock.wall(), options.compaction_keys, secret, may) {
+            Ok(job) => self.compacting = job.map(|job| Box::pin(job.run(disk.clone())) as _),
+            Err((at, error)) => self.put_off(state, now, at, &error),
+        }
+    }
+
+    /// What stands in the way of one compaction need not be in the way of anything else.
+    fn put_off(&mut self, state: &mut State, now: Moment, at: PartitionId, error: &io::Error) {
+        let (failures, until) = self.put_off.entry(at).or_default();
+        *failures += 1;
+        let wait = COMPACTION_BACKOFF.after(*failures, &mut state.chance);
+        *until = now + wait;
+        tracing::warn!(%at, %error, ?wait, "a partition could not be compacted, and is tried again");
     }
 
     fn on_compacted(&mut self, job: &Job, names: &[String], done: Result<Compacted, Failure>) {
@@ -185,13 +211,20 @@ impl Keeper {
         let mut state = shared.state();
         let now = shared.clock.now();
         let took_effect = match done.map(|compacted| state.compact(job, compacted)) {
-            Ok(Ok(took_effect)) => took_effect,
+            Ok(Ok(took_effect)) => {
+                self.put_off.remove(&job.at);
+                took_effect
+            }
             Ok(Err(refused)) => {
                 tracing::warn!(at = %job.at, ?refused, "a compaction did not take effect");
                 false
             }
-            Err(failure) => {
+            Err(failure) if failure.in_sync => {
                 self.on_failure(&mut state, now, failure);
+                false
+            }
+            Err(failure) => {
+                self.put_off(&mut state, now, job.at, &failure.error);
                 false
             }
         };

@@ -176,16 +176,6 @@ impl State {
         Ok(())
     }
 
-    /// The partition that is to be compacted next.
-    pub(super) fn next_to_compact(&mut self, now: Timestamp, keys_max: usize) -> io::Result<Option<Job>> {
-        if !self.contents.ledger.topics.iter().any(|it| it.rules.compacts) {
-            return Ok(None);
-        }
-        let (settled, secret) = (self.settled, self.chance.bits());
-        self.contents.move_batches(settled)?;
-        self.contents.next_to_compact(now, keys_max, secret)
-    }
-
     /// Has a compaction take effect; false if the log has become another meanwhile.
     pub(super) fn compact(&mut self, job: &Job, compacted: Compacted) -> Result<bool, Refused> {
         let is_as_planned = self.contents.is_as_planned(job);

@@ -281,6 +281,30 @@ async fn a_compaction_that_finds_no_room_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_partition_that_cannot_be_compacted_is_no_obstacle_to_the_others() {
+    for victim in 0..2 {
+        let disk = Memory::new();
+        let broker = Broker::open(disk.clone(), small()).await.unwrap();
+        let topics = ["orders", "payments"].map(|name| {
+            let (topic, _) = broker.log.create_topic(name, 1, &given(&[COMPACT, SMALL, EAGER])).unwrap();
+            PartitionId { topic: topic.id, partition: 0 }
+        });
+        for _ in 0..40 {
+            for at in topics {
+                put(&broker, at, "a", Some(&"x".repeat(100))).await;
+            }
+        }
+        let (broken, sound) = (topics[victim], topics[1 - victim]);
+        let files = files_of(&disk, &format!("{:032x}", broken.topic.0));
+        let first = files.iter().find(|it| it.ends_with(".log")).unwrap();
+        disk.damage(first, 0..200).unwrap();
+        pass(A_WHILE).await;
+        assert!(left(&broker, sound).len() < 15, "broken is {victim}");
+        put(&broker, broken, "a", Some("after it")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_happened_at_a_time_is_found_in_what_is_left() {
     let (broker, at) = broker(&Memory::new(), small(), &[]).await;
     let base = TODAY - 100_000;
