@@ -194,6 +194,7 @@ impl Api {
             | Self::OffsetForLeaderEpoch
             | Self::DescribeProducers
             | Self::ListTransactions
+            | Self::CreateTopics
             | Self::ConsumerGroupDescribe => LISTS_BACK,
             _ => NAMES_BACK,
         }

@@ -9,7 +9,7 @@ use crate::{
     api::{Api, Request},
     decode_error::DecodeError,
     decoder::{Allowance, Decoder},
-    encoder::{EncodeError, Encoder},
+    encoder::{EncodeError, EncodeErrorKind, Encoder},
     primitive::{Wire, put_text},
     schema,
     version::Version,
@@ -48,7 +48,7 @@ pub fn request<R: Request>(
         schema::put_tags(&mut out, Vec::new());
     }
     body.encode(&mut out, version)?;
-    Ok(finished(out))
+    finished(out, version)
 }
 
 /// Reads a request's header; the decoder then stands at the body. The decoder's version is set to the API's, if the
@@ -85,7 +85,7 @@ pub fn response<T: Wire>(
         schema::put_tags(&mut out, Vec::new());
     }
     body.encode(&mut out, version)?;
-    Ok(finished(out))
+    finished(out, version)
 }
 
 /// The correlation id of a response, whatever its API: its first four bytes after the length.
@@ -115,10 +115,12 @@ fn response_header_is_flexible(api: Api, version: Version) -> bool {
     version.flexible && api != Api::ApiVersions
 }
 
-fn finished(mut frame: Encoder) -> Encoder {
-    let length = (frame.len() - 4) as u32;
+fn finished(mut frame: Encoder, version: Version) -> Result<Encoder, EncodeError> {
+    let too_long =
+        |_| EncodeError { field: "frame", version: version.number, kind: EncodeErrorKind::TooLong };
+    let length = i32::try_from(frame.len() - 4).map_err(too_long)?;
     frame.patch_start(length.to_be_bytes());
-    frame
+    Ok(frame)
 }
 
 #[cfg(test)]

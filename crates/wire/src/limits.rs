@@ -36,6 +36,5 @@ pub const UNPACKED_BYTES_MAX: usize = Limits::BYTES_MAX;
 /// How many times its size a batch may unpack to: see [`Limits::RATIO_MAX`].
 pub const UNPACKED_RATIO_MAX: usize = Limits::RATIO_MAX;
 
-/// Records of a batch: the largest batch, full of the smallest records, seven bytes each. Reading one allocates
-/// nothing, so no tighter limit is needed.
-pub const RECORDS_MAX: usize = UNPACKED_BYTES_MAX / crate::record::RECORD_BYTES_MIN;
+/// Records of a batch, unless a reader says less: see [`Limits::RECORDS_MAX`].
+pub const RECORDS_MAX: usize = Limits::RECORDS_MAX;

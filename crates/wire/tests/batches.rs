@@ -126,7 +126,7 @@ proptest! {
         let broken = with(&bytes, at, &[to]);
         if let Some(Ok(batch)) = batches(broken).next() {
             let _ = batch.check_produced();
-            if let Ok(records) = batch.decompress(Limits { bytes_max: 1 << 20, ratio_max: 1_000 }) {
+            if let Ok(records) = batch.decompress(Limits { bytes_max: 1 << 20, ratio_max: 1_000, ..Limits::default() }) {
                 for record in &records {
                     prop_assert!(record.offset() <= records.header().last_offset());
                     record.headers().for_each(drop);
@@ -259,19 +259,33 @@ fn a_produced_batch_takes_one_offset_a_record() {
 
 #[test]
 fn headers_have_limits() {
-    let soundness = |count: usize, name_bytes: usize| {
+    let written = |count: usize, name_bytes: usize| {
         let headers: Headers = vec![(vec![b'n'; name_bytes], None); count];
         let mut builder = BatchBuilder::new();
         let record = RecordSlices { timestamp: 0, key: None, value: None, headers: &headers };
-        builder.append(record).expect("the batch has room");
+        builder.append(record).map_err(|error| error.to_string())?;
         let bytes = builder.finish(Stamp::NONE, Compression::None).expect("a record is there");
-        opened(bytes).map(|records| records.len())
+        Ok(opened(bytes).expect("what is written is read").len())
     };
-    let refused = Err(RecordErrorKind::BadRecord { index: 0 });
-    assert_eq!(soundness(HEADERS_MAX, 0), Ok(1));
-    assert_eq!(soundness(HEADERS_MAX + 1, 0), refused);
-    assert_eq!(soundness(1, HEADER_NAME_BYTES_MAX), Ok(1));
-    assert_eq!(soundness(1, HEADER_NAME_BYTES_MAX + 1), refused);
+    assert_eq!(written(HEADERS_MAX, 0), Ok(1));
+    assert_eq!(written(1, HEADER_NAME_BYTES_MAX), Ok(1));
+    let refused = |text: &str| Err(text.to_owned());
+    let (many, long) = (written(HEADERS_MAX + 1, 0), written(1, HEADER_NAME_BYTES_MAX + 1));
+    assert_eq!(many, refused("headers of the record would be 65537, the limit is 65536"));
+    assert_eq!(long, refused("bytes of the header's name would be 32768, the limit is 32767"));
+}
+
+#[test]
+fn a_reader_says_how_many_records_a_batch_may_have() {
+    let bytes = batch_of(&["a", "b", "c"], Compression::None);
+    let opened = |records_max| {
+        let limits = Limits { records_max, ..Limits::default() };
+        let opened = only(bytes.clone()).expect("a batch").decompress(limits);
+        opened.map(|records| records.len()).map_err(|error| error.to_string())
+    };
+    assert_eq!(opened(3), Ok(3));
+    let refused = "batch at offset 0: records of the batch would be 3, the limit is 2";
+    assert_eq!(opened(2), Err(refused.to_owned()));
 }
 
 #[test]
@@ -304,9 +318,13 @@ fn a_packed_batch_claims_no_more_records_than_it_may_unpack_to() {
         // Seven bytes are the smallest record.
         let most = (Limits::RATIO_FROM / 7) as i32;
         assert_eq!(claim(most), Ok(()), "{kind}");
-        for count in [most + 1, i32::MAX] {
-            assert_eq!(claim(count), Err(RecordErrorKind::BadCount(count)), "{kind}");
-        }
+        assert_eq!(claim(most + 1), Err(RecordErrorKind::BadCount(most + 1)), "{kind}");
+        let refused = claim(i32::MAX).map_err(|kind| kind.to_string());
+        assert_eq!(
+            refused,
+            Err("records of the batch would be 2147483647, the limit is 4194304".into()),
+            "{kind}"
+        );
     }
 }
 

@@ -135,7 +135,7 @@ fn tagged_sections_that_are_long_and_say_everything_again_and_again() {
 }
 
 /// What records may take unpacked.
-const LIMITS: Limits = Limits { bytes_max: 1 << 20, ratio_max: 1_000 };
+const LIMITS: Limits = Limits { bytes_max: 1 << 20, ratio_max: 1_000, records_max: 1 << 15 };
 
 /// A batch that says its records are packed in some way and are so many, with a checksum that nobody asks for.
 fn batch(kind: Compression, count: i32, packed: &[u8]) -> Batch {
@@ -158,6 +158,26 @@ fn open(batch: &Batch) -> (usize, bool) {
 
 /// Old and new place of what is unpacked while it grows, and what a codec itself keeps.
 const UNPACKING_BYTES: usize = 3 * LIMITS.bytes_max + (256 << 10);
+
+/// What is kept beside the records, 32 bytes each.
+const BESIDE_BYTES: usize = 32 * LIMITS.records_max;
+
+#[test]
+fn batches_of_many_small_records() {
+    for kind in packing() {
+        let of = |count: usize| {
+            let mut builder = BatchBuilder::new();
+            for _ in 0..count {
+                builder.append(RecordSlices::new(0, None, None)).expect("the batch has room");
+            }
+            Batch::parse(builder.finish(Stamp::NONE, kind).expect("records are there")).expect("a batch")
+        };
+        let (peak, is_open) = open(&of(LIMITS.records_max));
+        assert!(is_open && peak <= UNPACKING_BYTES + BESIDE_BYTES, "{kind} took {peak} bytes: {is_open}");
+        let (peak, is_open) = open(&of(100_000));
+        assert!(!is_open && peak <= UNPACKING_BYTES, "{kind} took {peak} bytes, opened: {is_open}");
+    }
+}
 
 /// Records of zeros, packed.
 fn packed(kind: Compression, bytes: usize) -> Vec<u8> {

@@ -46,7 +46,7 @@ pub(super) fn divide(packed: &Bytes, answer: &Answer) -> Option<Vec<Part>> {
 
 fn open(packed: &Bytes) -> Result<Records, RecordError> {
     // What was packed here has no need of limits.
-    let limits = Limits { bytes_max: usize::MAX, ratio_max: usize::MAX };
+    let limits = Limits { bytes_max: usize::MAX, ratio_max: usize::MAX, records_max: usize::MAX };
     Batch::parse(packed.clone())?.decompress(limits)
 }
 

@@ -4,7 +4,10 @@ use std::ops::Deref;
 
 use bytes::{Buf, Bytes};
 
-use crate::compress::{Compression, CompressionError, Decompressor};
+use crate::{
+    budget::OverLimit,
+    compress::{Compression, CompressionError, Decompressor},
+};
 
 use super::{
     error::{RecordError, RecordErrorKind},
@@ -20,14 +23,20 @@ pub struct Limits {
     pub bytes_max: usize,
     /// Bytes of records for each byte of the batch at most, once there are more than [`Limits::RATIO_FROM`].
     pub ratio_max: usize,
+    /// Records at most. Reading keeps 32 bytes beside each, so a batch of many small ones takes more than its bytes.
+    pub records_max: usize,
 }
 
 impl Limits {
     /// A batch may be as large as a request, 100 MiB, before it is packed.
     pub const BYTES_MAX: usize = 100 << 20;
 
-    /// Deflate reaches 1,032 at best; beyond that a batch is a bomb, or so regular that it can be sent in parts.
-    pub const RATIO_MAX: usize = 1_100;
+    /// Zstandard packs records that repeat each other by a thousand and more: 1,500 times the same 10 KiB by 1,261.
+    /// What is packed eight times as well has little to say.
+    pub const RATIO_MAX: usize = 8_192;
+
+    /// Four million records, of which even the smallest fill 28 MiB: what is kept beside them takes 128 MiB then.
+    pub const RECORDS_MAX: usize = 1 << 22;
 
     /// Up to here any ratio will do.
     pub const RATIO_FROM: usize = 8 << 20;
@@ -41,7 +50,7 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes_max: Self::BYTES_MAX, ratio_max: Self::RATIO_MAX }
+        Self { bytes_max: Self::BYTES_MAX, ratio_max: Self::RATIO_MAX, records_max: Self::RECORDS_MAX }
     }
 }
 
@@ -53,7 +62,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The batch at the start of `bytes`. What follows it is let go.
+    /// The batch at the start of `bytes`. What follows it is not part of it, but stays in memory as long as it does:
+    /// both are views of the same bytes.
     pub fn parse(mut bytes: Bytes) -> Result<Self, RecordError> {
         let header = BatchHeader::parse(&bytes)?;
         if bytes.len() < header.length {
@@ -96,6 +106,7 @@ impl Batch {
         if i64::from(count) != i64::from(last_offset_delta) + 1 {
             return broken(RecordErrorKind::CountUnlikeDeltas { count, last_offset_delta });
         }
+        self.check_count(Limits::RECORDS_MAX)?;
         match self.compression() {
             Compression::None => self.check_records(),
             _ if self.count_fits(Limits::default().of(self.length - BATCH_OVERHEAD_BYTES)) => Ok(()),
@@ -116,6 +127,7 @@ impl Batch {
         decompressor: &mut Decompressor,
         limits: Limits,
     ) -> Result<Records, RecordError> {
+        self.check_count(limits.records_max)?;
         let packed = self.bytes.slice(BATCH_OVERHEAD_BYTES..);
         let bytes_max = limits.of(packed.len());
         let unpacked = match self.compression() {
@@ -126,6 +138,11 @@ impl Batch {
         let unpacked =
             unpacked.map_err(|error| RecordErrorKind::Compression(error).of_batch(self.base_offset))?;
         Records::check(self.header, unpacked).map_err(|kind| kind.of_batch(self.base_offset))
+    }
+
+    fn check_count(&self, max: usize) -> Result<(), RecordError> {
+        let count = OverLimit::check("records of the batch", max, self.count as usize);
+        count.map_err(|over| RecordErrorKind::OverLimit(over).of_batch(self.base_offset))
     }
 
     fn check_records(&self) -> Result<(), RecordError> {

@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::compress::{Codec, Compression, Compressor};
+use crate::{
+    budget::OverLimit,
+    compress::{Codec, Compression, Compressor},
+    limits::{HEADER_NAME_BYTES_MAX, HEADERS_MAX, RECORDS_MAX, UNPACKED_BYTES_MAX},
+};
 
 use super::{
     batch::checksum,
@@ -120,6 +124,9 @@ impl BatchBuilder {
         record: RecordSlices<'_, N, V>,
     ) -> Result<u32, RecordError> {
         let RecordSlices { timestamp, key, value, headers } = record;
+        if !headers.is_empty() {
+            check_headers(headers)?;
+        }
         self.put(timestamp, key, value, headers.len(), headers_bytes(headers))
             .map_err(|refused| refused.of(timestamp))?;
         for (name, value) in headers {
@@ -168,8 +175,11 @@ impl BatchBuilder {
         let base = self.base(timestamp);
         let timestamp_delta = timestamp.checked_sub(base).ok_or(Refused::TimestampOutOfRange)?;
         let body = self.body_bytes(timestamp_delta, key, value, headers, headers_bytes);
-        if self.bytes.len() + varint::BYTES_MAX + body > i32::MAX as usize {
+        if self.bytes.len() + varint::BYTES_MAX + body > UNPACKED_BYTES_MAX {
             return Err(Refused::TooLong);
+        }
+        if self.count as usize == RECORDS_MAX {
+            return Err(Refused::TooMany);
         }
         self.bytes.reserve(varint::BYTES_MAX + body);
         self.put_varint(body as i64);
@@ -271,6 +281,7 @@ fn put_stamp(batch: &mut [u8], stamp: Stamp) {
 enum Refused {
     TimestampOutOfRange,
     TooLong,
+    TooMany,
 }
 
 impl Refused {
@@ -279,8 +290,21 @@ impl Refused {
         match self {
             Self::TimestampOutOfRange => RecordErrorKind::TimestampOutOfRange(timestamp).into_error(),
             Self::TooLong => RecordErrorKind::TooLong.into_error(),
+            Self::TooMany => {
+                let over =
+                    OverLimit { limit: "records of the batch", max: RECORDS_MAX, asked: RECORDS_MAX + 1 };
+                RecordErrorKind::OverLimit(over).into_error()
+            }
         }
     }
+}
+
+/// Refuses headers that no reader of ours would take.
+fn check_headers<N: AsRef<[u8]>, V>(headers: &[(N, Option<V>)]) -> Result<(), RecordError> {
+    let longest = headers.iter().map(|(name, _)| name.as_ref().len()).max().unwrap_or_default();
+    OverLimit::check("headers of the record", HEADERS_MAX, headers.len())
+        .and_then(|()| OverLimit::check("bytes of the header's name", HEADER_NAME_BYTES_MAX, longest))
+        .map_err(|over| RecordErrorKind::OverLimit(over).into_error())
 }
 
 #[inline]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::compress::CompressionError;
+use crate::{budget::OverLimit, compress::CompressionError};
 
 /// Why a batch could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,9 @@ pub enum RecordErrorKind {
     UnknownCompression(u8),
     /// The records could not be packed or unpacked.
     Compression(CompressionError),
-    /// A record whose fields do not fit into its length.
+    /// More records, or headers of a record, or bytes of a header's name, than are allowed.
+    OverLimit(OverLimit),
+    /// A record whose fields do not fit into its length, or whose headers are more than are allowed.
     BadRecord {
         /// Which one, from zero.
         index: u32,
@@ -110,6 +112,7 @@ impl fmt::Display for RecordErrorKind {
             }
             Self::UnknownCompression(id) => write!(f, "compression {id} is unknown"),
             Self::Compression(_) => write!(f, "its records cannot be packed or unpacked"),
+            Self::OverLimit(over) => over.fmt(f),
             Self::BadRecord { index } => write!(f, "record {index} is malformed"),
             Self::BadOffsetDelta { index, delta } => {
                 write!(f, "record {index} is out of order, at delta {delta}")

@@ -35,7 +35,7 @@ pub(super) const CONTROL: i16 = 0x20;
 pub(super) const DELETE_HORIZON: i16 = 0x40;
 
 /// The fewest bytes a record takes: its length, attributes, two deltas, two lengths, a count of headers.
-pub(crate) const RECORD_BYTES_MIN: usize = 7;
+const RECORD_BYTES_MIN: usize = 7;
 
 /// Who gave the records of a batch their timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,6 @@ pub use builder::{BatchBuilder, NO_HEADERS, RecordSlices, Stamp, restamp};
 pub use control::ControlMarker;
 pub use error::{RecordError, RecordErrorKind};
 pub use fields::Headers;
-pub(crate) use header::RECORD_BYTES_MIN;
 pub use header::{
     BATCH_OVERHEAD_BYTES, BatchHeader, LENGTH_PREFIX_BYTES, TimestampType, patch_base_offset,
     patch_leader_epoch,

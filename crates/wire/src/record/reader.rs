@@ -31,9 +31,8 @@ impl Records {
         if !header.count_fits(bytes.len()) {
             return Err(RecordErrorKind::BadCount(header.count));
         }
-        // Never more than the bytes that came, whatever the header says.
-        let likely = (header.count as usize).min(bytes.len() / size_of::<Fields>());
-        let mut all: Vec<Fields> = Vec::with_capacity(likely);
+        // No more than the bytes that came can hold, and than a batch may have.
+        let mut all: Vec<Fields> = Vec::with_capacity(header.count as usize);
         let (mut at, mut last) = (0, -1);
         while all.len() < header.count as usize {
             let Some(fields) = Fields::read(&bytes, at) else {

@@ -42,7 +42,7 @@ impl Batch {
         for _ in 0..count {
             let Some(fields) = Fields::read(records, at) else { break };
             at = fields.end();
-            let timestamp = base_timestamp.saturating_add(fields.timestamp_delta);
+            let timestamp = base_timestamp.wrapping_add(fields.timestamp_delta);
             all.earliest = all.earliest.min(timestamp);
             all.latest = all.latest.max(timestamp);
         }
@@ -84,8 +84,8 @@ impl Records {
             if !keep(record) {
                 continue;
             }
-            let timestamp = header.base_timestamp.saturating_add(fields.timestamp_delta);
-            put_record(&mut out, timestamp.saturating_sub(base), self.unpacked(), &fields);
+            let timestamp = header.base_timestamp.wrapping_add(fields.timestamp_delta);
+            put_record(&mut out, timestamp.wrapping_sub(base), self.unpacked(), &fields);
             count += 1;
             latest = latest.max(timestamp);
         }

@@ -25,7 +25,7 @@ const LAST_OFFSET_DELTA: usize = 23;
 const COUNT: usize = 57;
 
 /// What a batch may unpack to. Small, so that inputs of a fuzzer reach it.
-const LIMITS: Limits = Limits { bytes_max: 1 << 20, ratio_max: 1_000 };
+const LIMITS: Limits = Limits { bytes_max: 1 << 20, ratio_max: 1_000, records_max: 1 << 15 };
 
 /// Whatever lies in a log is read in one way by all readers, and means the same when it is written again.
 pub(crate) fn check(input: &[u8]) {
