@@ -21,7 +21,8 @@ pub struct Connection {
     /// their own, as far as they are lower.
     pub answer_bytes_max: usize,
     /// What all connections of the client together hold of answers that are being read. One that finds no room does
-    /// not read until there is some.
+    /// not read until there is some. A quarter of it is for what answers are decoded into; an answer that is longer
+    /// than the rest ends the connection.
     pub answer_memory_bytes: usize,
 }
 

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use vltava_wire::{OverLimit, Permit};
 
-use super::Memory;
+use super::{BoxFuture, Memory};
 
 /// What is reserved for reading at least, so that small frames come many at a time.
 const READ_BYTES: usize = 16 << 10;
@@ -28,11 +28,13 @@ pub(super) struct Reader {
     memory: Arc<Memory>,
     /// For the frame at the start of the buffer, once its length is known.
     room: Option<Permit>,
+    /// The place in the queue for it, which is kept whatever else is done meanwhile.
+    waiting: Option<BoxFuture<Result<Permit, OverLimit>>>,
 }
 
 impl Reader {
     pub(super) fn new(memory: Arc<Memory>) -> Self {
-        Self { buffer: BytesMut::new(), memory, room: None }
+        Self { buffer: BytesMut::new(), memory, room: None, waiting: None }
     }
 
     /// The next frame, which may be so long; none if the stream ended between two frames. Cancel-safe.
@@ -62,11 +64,23 @@ impl Reader {
         }
     }
 
-    async fn room_for(&self, length: usize, bytes_max: usize) -> Result<Permit, OverLimit> {
+    async fn room_for(&mut self, length: usize, bytes_max: usize) -> Result<Permit, OverLimit> {
         if length > bytes_max {
             return Err(OverLimit { limit: "bytes of the answer", max: bytes_max, asked: length });
         }
-        self.memory.room(length).await
+        if self.waiting.is_none()
+            && let Some(room) = self.memory.room_now(length)
+        {
+            return Ok(room);
+        }
+        let memory = &self.memory;
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let memory = memory.clone();
+            Box::pin(async move { memory.room(length).await })
+        });
+        let room = waiting.await;
+        self.waiting = None;
+        room
     }
 
     /// The length of the frame at the start of the buffer. A negative one comes out as a very large one.
@@ -149,6 +163,8 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn reader(memory_bytes: usize) -> Reader {
@@ -183,7 +199,7 @@ mod tests {
     async fn a_frame_longer_than_allowed_or_than_there_is_memory_for_ends_the_connection() {
         for (memory, bytes_max, sent, what) in [
             (100, 9, framed(&[0; 10]), "bytes of the answer would be 10, the limit is 9"),
-            (9, 100, framed(&[0; 10]), "memory for answers would be 10, the limit is 9"),
+            (12, 100, framed(&[0; 10]), "memory for answers would be 10, the limit is 9"),
             (100, 100, vec![0xff; 8], "bytes of the answer would be 4294967295, the limit is 100"),
         ] {
             let error = reader(memory).next(&mut &sent[..], bytes_max).await.expect_err("too long");
@@ -193,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_frame_waits_until_another_was_let_go() {
-        let memory = Arc::new(Memory::new(15));
+        let memory = Arc::new(Memory::new(20));
         let (mut one, mut other) = (Reader::new(memory.clone()), Reader::new(memory.clone()));
         let sent = framed(&[0; 10]);
         let first = one.next(&mut &sent[..], 100).await.expect("there is room").expect("a frame");
@@ -206,6 +222,28 @@ mod tests {
         drop(first);
         assert_eq!(second.await.expect("it was read"), 10);
         assert_eq!((memory.usage().used, memory.usage().peak), (0, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_room_keeps_its_place_while_other_things_are_done() {
+        let memory = Arc::new(Memory::new(20));
+        let sent = framed(&[0; 10]);
+        let [mut one, mut two, mut three] = [(); 3].map(|()| Reader::new(memory.clone()));
+        let first = one.next(&mut &sent[..], 100).await.expect("there is room").expect("a frame");
+        let mut rest = &sent[..];
+        tokio::select! {
+            biased;
+            _ = two.next(&mut rest, 100) => panic!("there is no room"),
+            () = tokio::task::yield_now() => (),
+        }
+        let later = sent.clone();
+        let third = tokio::spawn(async move { three.next(&mut &later[..], 100).await });
+        tokio::task::yield_now().await;
+        drop(first);
+        let second = tokio::time::timeout(Duration::from_secs(1), two.next(&mut rest, 100)).await;
+        let second = second.expect("it came first").expect("there is room").expect("a frame");
+        assert!(!third.is_finished(), "{} bytes were given away twice", second.bytes.len());
+        third.abort();
     }
 
     #[tokio::test]

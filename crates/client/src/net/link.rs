@@ -12,7 +12,7 @@ use vltava_core::{
     Moment,
     session::{Cut, Fate, Pipeline, Versions},
 };
-use vltava_wire::{Api, EncodeError, Encoder, Request, frame};
+use vltava_wire::{Api, DecodeErrorKind, EncodeError, Encoder, Request, frame};
 
 use super::{
     BoxFuture, Stream,
@@ -205,23 +205,35 @@ impl<R: Request> Answer<R> {
         self.version
     }
 
-    pub(crate) async fn wait(self) -> Result<R::Response> {
-        let frame = match self.reply.await {
+    pub(crate) async fn wait(mut self) -> Result<R::Response> {
+        let frame = match (&mut self.reply).await {
             Ok(frame) => frame,
             Err(_) => Err(Error::new(ErrorKind::Disconnected)),
         };
-        let decoded = frame.and_then(|frame| {
-            let memory = self.context.memory.answer();
-            let decoded = frame::response_body::<R>(frame.bytes, self.version, memory);
-            drop(frame.room);
-            decoded.map_err(|error| {
-                let what = format!("the answer to {:?} version {} makes no sense", R::API, self.version);
-                Error::new(ErrorKind::Malformed).what(what).because(error).written_perhaps(true)
-            })
-        });
+        let decoded = match frame {
+            Ok(frame) => self.decoded(frame).await,
+            Err(error) => Err(error),
+        };
         decoded.map_err(|error| {
             self.context.counters.errors.add(1);
             error.with(&self.broker)
+        })
+    }
+
+    /// Decodes an answer in the memory that is there, or if others have too much of it, when they are done.
+    async fn decoded(&self, frame: Frame) -> Result<R::Response> {
+        let Frame { bytes, room: _room } = frame;
+        let memory = &self.context.memory;
+        let decode = |permit| frame::response_body::<R>(bytes.clone(), self.version, permit);
+        let decoded = match decode(memory.answer()) {
+            Err(error) if matches!(error.kind(), DecodeErrorKind::OverBudget(_)) => {
+                decode(memory.any_answer().await)
+            }
+            decoded => decoded,
+        };
+        decoded.map_err(|error| {
+            let what = format!("the answer to {:?} version {} makes no sense", R::API, self.version);
+            Error::new(ErrorKind::Malformed).what(what).because(error).written_perhaps(true)
         })
     }
 }
@@ -410,7 +422,12 @@ impl Socket {
 
 #[cfg(test)]
 mod tests {
-    use vltava_wire::messages::{HeartbeatRequest, HeartbeatResponse, MetadataRequest};
+    use std::pin::pin;
+
+    use vltava_wire::messages::{
+        HeartbeatRequest, HeartbeatResponse, MetadataRequest, MetadataResponse,
+        metadata::MetadataResponseTopic,
+    };
 
     use super::*;
     use crate::{
@@ -524,8 +541,8 @@ mod tests {
         let swollen = [&[0; 4][..], &1_000_000i32.to_be_bytes(), &[0; 500_000]].concat();
         let cases = [
             (0x7fff_ffff, vec![0; 100], "bytes of the answer would be 2147483647, the limit is 67108864"),
-            (2 << 20, vec![0; 100], "memory for answers would be 2097152, the limit is 1048576"),
-            (4 + swollen.len(), swollen, "memory for answers would be"),
+            (2 << 20, vec![0; 100], "memory for answers would be 2097152, the limit is 786432"),
+            (4 + swollen.len(), swollen, "memory for decoded answers would be"),
             (4 + 100, vec![0xfe; 100], "is negative"),
             (2, vec![0; 100], "cut short"),
         ];
@@ -542,6 +559,31 @@ mod tests {
             let memory = link.context.memory.usage();
             assert!(memory.peak <= MEMORY_BYTES && memory.used == 0, "{memory:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_decoded_however_much_is_being_read_or_decoded() {
+        const MEMORY_BYTES: usize = 1 << 20;
+        const TOPICS: usize = 1_000;
+        let topic = MetadataResponseTopic { name: Some("orders".to_owned()), ..Default::default() };
+        let answer = MetadataResponse { topics: vec![topic; TOPICS], ..Default::default() };
+        let peer = Peer::new(move |asked| asked.answer(&answer));
+        let settings = config::Connection { answer_memory_bytes: MEMORY_BYTES, ..Default::default() };
+        let broker = Broker { node: Some(1), address: "peer:9092".parse().expect("an address") };
+        let link = Link::open(&peer.context(settings), &broker).await.expect("the peer greets");
+        let memory = &link.context.memory;
+        // No more is left for frames than the answer's own takes.
+        let _read = memory.room(MEMORY_BYTES / 4 * 3 - (40 << 10)).await.expect("it is free");
+        let answer = link.call(|_| MetadataRequest::default(), PATIENCE).await.expect("there is room");
+        assert_eq!(answer.topics.len(), TOPICS);
+        let held = memory.any_answer().await;
+        let mut waiting = pin!(link.call(|_| MetadataRequest::default(), PATIENCE));
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("there is no room to decode it"),
+            () = tokio::time::sleep(Duration::from_secs(1)) => drop(held),
+        }
+        assert_eq!(waiting.await.expect("there is room again").topics.len(), TOPICS);
     }
 
     #[tokio::test(start_paused = true)]

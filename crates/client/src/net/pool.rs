@@ -104,3 +104,34 @@ impl Pool {
         slots.entry(address.clone()).or_default().clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use vltava_wire::messages::{HeartbeatRequest, HeartbeatResponse};
+
+    use super::*;
+    use crate::{
+        config,
+        tests::peer::{Peer, Reply},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_closed_while_it_was_idle_is_opened_again() {
+        let peer = Peer::new(|asked| match asked.answer(&HeartbeatResponse::default()) {
+            Reply::Frame(frame) => Reply::Last(frame),
+            other => other,
+        });
+        let context = peer.context(config::Connection::default());
+        let pool = Pool::new(context.clone());
+        let broker = Broker { node: Some(1), address: "peer:9092".parse().expect("an address") };
+        let patience = Duration::from_secs(30);
+        for _ in 0..3 {
+            let link = pool.link(&broker, context.now() + patience).await.expect("the peer is there");
+            link.call(|_| HeartbeatRequest::default(), patience).await.expect("an answer");
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            assert!(!link.is_open());
+        }
+    }
+}

@@ -28,6 +28,8 @@ pub(crate) enum Reply {
     Frame(Bytes),
     /// Answers with this frame after so long.
     Late(Bytes, Duration),
+    /// Answers with this frame and closes the connection.
+    Last(Bytes),
     /// Says nothing.
     Silence,
     /// Closes the connection.
@@ -97,6 +99,7 @@ impl Peer {
                     tokio::time::sleep(wait).await;
                     stream.write_all(&frame).await?;
                 }
+                Reply::Last(frame) => return stream.write_all(&frame).await,
                 Reply::Silence => (),
                 Reply::Cut => return Ok(()),
             }
