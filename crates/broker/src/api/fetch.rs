@@ -16,6 +16,7 @@ use vltava_wire::{
         FetchRequest, FetchResponse,
         fetch::{EpochEndOffset, FetchPartition, FetchTopic, FetchableTopicResponse, PartitionData},
     },
+    record::batches,
 };
 
 use crate::{
@@ -80,10 +81,12 @@ impl Fetch {
             let found = found.map(|topic| topic.id);
             Topic { name: asked.topic, asked_id: asked.topic_id, found, partitions: asked.partitions }
         };
+        let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(RESPONSE_BYTES_MAX);
         Self {
             topics: request.topics.into_iter().map(topic).collect(),
-            bytes_min: usize::try_from(request.min_bytes).unwrap_or(0),
-            bytes_max: usize::try_from(request.max_bytes).unwrap_or(0).min(RESPONSE_BYTES_MAX),
+            // Nobody waits for more than there may be.
+            bytes_min: usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max),
+            bytes_max,
             committed_only: request.isolation_level == READ_COMMITTED,
         }
     }
@@ -110,7 +113,8 @@ impl Fetch {
             }
         };
         let found = self.topics.iter().map(&mut read).collect();
-        let is_enough = taken.failed || taken.bytes >= self.bytes_min;
+        let bytes: usize = taken.marks.iter().map(|it| it.read).sum();
+        let is_enough = taken.failed || taken.full || bytes >= self.bytes_min;
         park::Read { found, is_enough, mark: taken.marks }
     }
 
@@ -148,13 +152,14 @@ impl Fetch {
             }
             let left = self.bytes_max.saturating_sub(taken.bytes);
             let bytes_max = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
-            let chunk = node.log.read(at, asked.fetch_offset, bytes_max.min(left));
+            let limit = bytes_max.min(left);
+            let chunk = node.log.read(at, asked.fetch_offset, limit);
             let chunk = taken.take(chunk.map_err(|refused| told(at, &refused))?, left);
             taken.marks.push(Mark {
                 at,
                 offset: asked.fetch_offset,
                 epoch: asked.current_leader_epoch,
-                read: chunk.records.len(),
+                read: counted(&chunk, limit, self.bytes_min),
                 bytes_max,
                 settled_bytes: chunk.bounds.settled_bytes,
             });
@@ -217,11 +222,23 @@ struct Mark {
     at: PartitionId,
     offset: i64,
     epoch: i32,
-    /// Bytes that were read.
+    /// Bytes that were read, or could have been were it not for whole batches.
     read: usize,
     /// Bytes that may be read.
     bytes_max: usize,
     settled_bytes: u64,
+}
+
+/// How many bytes a read counts for. Where another batch did not fit the limit that is all of the limit, as in Kafka,
+/// which cuts batches: to wait would bring no more.
+fn counted(chunk: &Chunk, limit: usize, enough: usize) -> usize {
+    let read = chunk.records.len();
+    if read >= enough.min(limit) {
+        return read;
+    }
+    let last = batches(chunk.records.clone()).filter_map(Result::ok).last();
+    let is_cut = last.is_some_and(|it| it.last_offset() + 1 < chunk.bounds.high_watermark);
+    if is_cut { limit } else { read }
 }
 
 /// What a response has so far.

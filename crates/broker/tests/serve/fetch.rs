@@ -188,6 +188,23 @@ async fn a_fetch_waits_for_as_many_bytes_as_it_asks_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fetch_does_not_wait_for_more_than_it_may_be_given() {
+    let broker = broker().await;
+    let mut caller = Caller::of(&broker);
+    let value = "x".repeat(1000);
+    for _ in 0..4 {
+        append(&mut caller, 0, &[&value]).await;
+    }
+    let start = Instant::now();
+    for (min_bytes, count) in [(1 << 20, 2), (2500, 2), (2000, 2)] {
+        let request = FetchRequest { min_bytes, max_bytes: 2500, ..fetch(0, 60_000) };
+        let response = caller.call(12, request).await;
+        assert_eq!(records(fetched(&response)).len(), count, "{min_bytes} bytes at least");
+        assert!(start.elapsed() < Duration::from_secs(1), "{min_bytes} bytes at least");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_behind_a_waiting_fetch_take_effect_and_are_answered_after_it() {
     let broker = broker().await;
     let mut caller = Caller::of(&broker);
