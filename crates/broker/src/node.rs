@@ -94,10 +94,18 @@ impl Node {
         }
     }
 
-    /// Gives a topic these configs, which were checked, in place of those it has.
-    pub(crate) fn configure_topic(&self, topic: &Topic, configs: &Given) -> Result<Position, Denied> {
-        let position =
-            self.log.configure_topic(topic.id, configs).map_err(|refused| told(&topic.name, &refused))?;
+    /// Gives a topic what `make` makes of the configs it has at that moment, which are to be checked.
+    pub(crate) fn configure_topic(
+        &self,
+        topic: &Topic,
+        make: impl FnOnce(&Given) -> Result<Given, Denied>,
+    ) -> Result<Position, Denied> {
+        let mut configs = Given::new();
+        let configured = self.log.configure_topic(topic.id, |given| {
+            configs = make(given)?;
+            Ok(configs.clone())
+        });
+        let position = configured.map_err(|refused| told(&topic.name, &refused))??;
         info!(topic = %topic.name, ?configs, "topic configured");
         Ok(position)
     }

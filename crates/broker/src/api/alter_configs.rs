@@ -85,14 +85,17 @@ pub(super) fn change(
     }
     let topic = call.node.find_topic(name, Uuid::ZERO, false);
     let topic = topic.map_err(|code| Denied::new(code, format!("topic {name} is not there")))?;
-    let configs = make(&topic.configs)?;
-    for (name, value) in &configs {
-        configs::check(name, value.as_deref())?;
+    let make_checked = |given: &Given| {
+        let configs = make(given)?;
+        for (name, value) in &configs {
+            configs::check(name, value.as_deref())?;
+        }
+        Ok(configs)
+    };
+    match validate_only {
+        true => make_checked(&topic.configs).map(drop),
+        false => call.node.configure_topic(&topic, make_checked).map(drop),
     }
-    if !validate_only {
-        call.node.configure_topic(&topic, &configs)?;
-    }
-    Ok(())
 }
 
 pub(super) fn result(

@@ -337,13 +337,19 @@ impl Log {
         })
     }
 
-    /// Gives a topic these configs in place of those it has.
-    pub(crate) fn configure_topic(&self, id: Uuid, configs: &Given) -> Result<Position, Refused> {
+    /// Gives a topic what `make` makes of the configs it has at that moment, or nothing if that fails.
+    pub(crate) fn configure_topic<E>(
+        &self,
+        id: Uuid,
+        make: impl FnOnce(&Given) -> Result<Given, E>,
+    ) -> Result<Result<Position, E>, Refused> {
         self.change(|state| {
-            if state.contents.ledger.topics.with_id(id).is_none() {
-                return Err(ErrorCode::UnknownTopicId.into());
-            }
-            state.record(&Entry::TopicConfigured(Configured { id, configs: topics::listed(configs) }))
+            let topic = state.contents.ledger.topics.with_id(id).ok_or(ErrorCode::UnknownTopicId)?;
+            let configs = match make(&topic.configs) {
+                Ok(configs) => topics::listed(&configs),
+                Err(error) => return Ok(Err(error)),
+            };
+            state.record(&Entry::TopicConfigured(Configured { id, configs })).map(Ok)
         })
     }
 

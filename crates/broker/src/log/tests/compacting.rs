@@ -212,8 +212,7 @@ async fn records_without_a_key_and_batches_that_nobody_can_open_are_no_obstacle(
     closed[middle..].fill(7);
     let closed_at = broker.append(at, &closed).await.base_offset;
     put(&broker, at, "a", Some("2")).await;
-    let compact = given(&[COMPACT, SMALL, EAGER]);
-    broker.log.configure_topic(at.topic, &compact).unwrap();
+    broker.configure(at.topic, &[COMPACT, SMALL, EAGER]);
     close_segment(&broker, at).await;
     pass(A_WHILE).await;
     let chunk = broker.log.read(at, 0, 1).unwrap();

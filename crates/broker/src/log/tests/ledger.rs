@@ -1,7 +1,7 @@
 //! Topics, offsets, producer ids and producers' windows across restarts.
 
 use super::*;
-use vltava_wire::{ErrorCode, Uuid};
+use vltava_wire::ErrorCode;
 
 /// Restarts in every way there is: after a clean stop, a kill, and a kill after a checkpoint.
 async fn restarted(broker: Broker, disk: &Memory, how: usize) -> Broker {
@@ -10,6 +10,24 @@ async fn restarted(broker: Broker, disk: &Memory, how: usize) -> Broker {
         _ => broker.kill().await,
     }
     Broker::open(disk.clone(), small()).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn configs_are_made_of_those_that_the_topic_has_by_then_or_left_alone() {
+    let broker = Broker::open(Memory::new(), small()).await.unwrap();
+    let (found_early, _) = broker.log.create_topic("orders", 1, &Given::new()).unwrap();
+    let add = |name: &'static str| {
+        broker.log.configure_topic(found_early.id, move |given| match name {
+            "" => Err("nameless"),
+            _ => Ok(given.clone().into_iter().chain([(name.to_owned(), None)]).collect()),
+        })
+    };
+    for name in ["retention.ms", "segment.ms"] {
+        add(name).unwrap().unwrap();
+    }
+    assert_eq!(add("").unwrap(), Err("nameless"));
+    let names: Vec<_> = broker.log.topic("orders").unwrap().configs.keys().cloned().collect();
+    assert_eq!(names, ["retention.ms", "segment.ms"]);
 }
 
 #[tokio::test(start_paused = true)]

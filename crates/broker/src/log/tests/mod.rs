@@ -10,13 +10,13 @@ mod reading;
 mod real;
 mod trimming;
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use vltava_core::{Clock, Moment, Rng, Timestamp, TopicPartition};
 use vltava_wire::{
-    Compression,
+    Compression, Uuid,
     record::{BatchBuilder, RecordSlices, Stamp, batches},
 };
 
@@ -103,6 +103,12 @@ impl Broker {
             self.log.create_topic(name, partitions, &Given::new()).expect("the topic is new");
         self.log.settled(position).await.expect("the disk is well");
         PartitionId { topic: topic.id, partition: 0 }
+    }
+
+    /// Gives a topic these configs in place of those it has.
+    fn configure(&self, topic: Uuid, configs: &[(&str, &str)]) {
+        let configured = self.log.configure_topic(topic, |_| Ok::<_, Infallible>(given(configs)));
+        configured.expect("the topic is there").expect("the configs are good");
     }
 
     async fn append(&self, at: PartitionId, batch: &[u8]) -> Appended {

@@ -104,8 +104,7 @@ async fn segments_that_are_too_old_go_and_the_open_one_too() {
     assert_eq!(segments(&disk)[0], start);
     let broker = Broker::open(disk.clone(), small()).await.unwrap();
     assert_eq!(bounds(&broker, at), (start, end));
-    let old = given(&[("retention.ms", "1")]);
-    broker.log.configure_topic(at.topic, &old).unwrap();
+    broker.configure(at.topic, &[("retention.ms", "1")]);
     pass(RETENTION).await;
     assert_eq!(bounds(&broker, at), (30, 30), "all is older than a millisecond");
     assert_eq!(broker.append(at, &batch(&["next"])).await.base_offset, 30);
@@ -160,8 +159,7 @@ async fn segments_begin_where_size_or_time_says_and_are_the_same_after_every_rep
     for timestamp in [5_000, 5_900, 6_000, 6_001, 6_500, 9_000, 9_100] {
         broker.append(at, &batch_at(&["x"], timestamp, Stamp::NONE)).await;
     }
-    let by_size = given(&[("segment.bytes", "300")]);
-    broker.log.configure_topic(at.topic, &by_size).unwrap();
+    broker.configure(at.topic, &[("segment.bytes", "300")]);
     fill(&broker, at, 4, 9_100).await;
     broker.log.settled(broker.log.ledger_position()).await.unwrap();
     let replayed = disk.after_power_loss(&mut Rng::new(1));
