@@ -16,7 +16,7 @@ use vltava_wire::{
 use crate::{
     call::{Answer, Call},
     denied::Denied,
-    node::NODE_ID,
+    node::{NODE_ID, Node},
     topic_rules::configs::{CONFIGS, Config, Given},
 };
 
@@ -34,14 +34,14 @@ pub(crate) fn answer(call: Call<'_>, request: DescribeConfigsRequest) -> Answer<
     let mut seen = BTreeSet::new();
     let first = |it: &DescribeConfigsResource| seen.insert((it.resource_type, it.resource_name.clone()));
     let asked: Vec<_> = request.resources.into_iter().filter(first).collect();
-    let describe = |asked| describe(&call, asked, Detail { synonyms, documentation });
-    let response =
-        DescribeConfigsResponse { results: asked.into_iter().map(describe).collect(), ..Default::default() };
-    // A config that is told must not be forgotten by a crash.
-    let settled = call.node.ledger_settled();
+    let node = call.node.clone();
+    // Much may be told of little that is asked, so it is put together when its turn has come.
     Answer::Later(Box::pin(async move {
-        let _ = settled.await;
-        response
+        let describe = |asked| describe(&node, asked, Detail { synonyms, documentation });
+        let results = asked.into_iter().map(describe).collect();
+        // A config that is told must not be forgotten by a crash.
+        let _ = node.ledger_settled().await;
+        DescribeConfigsResponse { results, ..Default::default() }
     }))
 }
 
@@ -52,13 +52,12 @@ struct Detail {
     documentation: bool,
 }
 
-fn describe(call: &Call<'_>, asked: DescribeConfigsResource, detail: Detail) -> DescribeConfigsResult {
+fn describe(node: &Node, asked: DescribeConfigsResource, detail: Detail) -> DescribeConfigsResult {
     let DescribeConfigsResource { resource_type, resource_name, configuration_keys } = asked;
     let keys = configuration_keys.filter(|keys| !keys.is_empty());
     let wanted = |name: &str| keys.as_ref().is_none_or(|keys| keys.iter().any(|it| it == name));
     let configs = match resource_type {
-        TOPIC => call
-            .node
+        TOPIC => node
             .find_topic(&resource_name, Uuid::ZERO, false)
             .map_err(|code| Denied::new(code, format!("topic {resource_name} is not there")))
             .map(|topic| {

@@ -1,6 +1,6 @@
 //! Configs of topics: told, changed, kept, and obeyed by what is appended.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use vltava_broker::{Broker, SystemClock, disk::Memory};
@@ -10,8 +10,8 @@ use vltava_wire::{
     messages::{
         AlterConfigsRequest, AlterConfigsResource, AlterableConfig, CreatableTopic, CreatableTopicConfig,
         CreateTopicsRequest, DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
-        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, IncrementallyAlterableConfig,
-        produce::PartitionProduceResponse,
+        FetchRequest, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource,
+        IncrementallyAlterableConfig, produce::PartitionProduceResponse,
     },
     record::{BatchBuilder, RecordSlices, Stamp, patch_timestamps},
 };
@@ -298,4 +298,24 @@ async fn a_compacted_topic_refuses_records_without_keys() {
     }
     let keyed = batch(TODAY, &["a"], Stamp::NONE, Compression::None);
     assert_eq!(code(&produced(&mut caller, keyed).await), ErrorCode::None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_of_configs_is_put_together_when_its_turn_has_come() {
+    let (broker, mut caller) = broker(&[("retention.ms", "1000")]).await;
+    let request = DescribeConfigsRequest {
+        resources: vec![DescribeConfigsResource {
+            resource_type: TOPIC,
+            resource_name: text("orders"),
+            configuration_keys: Some(vec![text("retention.ms")]),
+        }],
+        ..Default::default()
+    };
+    let waiting = caller.send(12, &fetch(0, 5_000)).await;
+    let described = caller.send(4, &request).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(alter(&mut Caller::of(&broker), &[("retention.ms", "2000")]).await, ErrorCode::None);
+    caller.receive::<FetchRequest>(12, waiting).await;
+    let described = caller.receive::<DescribeConfigsRequest>(4, described).await;
+    assert_eq!(described.results[0].configs[0].value.as_deref(), Some("2000"), "nothing was kept before");
 }
