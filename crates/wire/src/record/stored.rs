@@ -164,8 +164,9 @@ mod tests {
     use super::*;
     use crate::record::{BatchBuilder, Limits, RecordSlices, Stamp};
 
-    const CODECS: [Compression; 5] =
-        [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+    fn codecs() -> impl Iterator<Item = Compression> {
+        Compression::ALL.into_iter().filter(|kind| kind.is_available())
+    }
 
     /// Five records, keys a to e, with timestamps that rise and fall; that of c is a tombstone.
     fn batch(compression: Compression) -> Batch {
@@ -204,7 +205,7 @@ mod tests {
 
     #[test]
     fn who_gave_the_timestamps_is_part_of_what_is_checked() {
-        for compression in CODECS {
+        for compression in codecs() {
             let mut bytes = batch(compression).bytes().to_vec();
             patch_timestamps(&mut bytes, TimestampType::LogAppendTime, 5_555);
             let appended = Batch::parse(bytes.into()).unwrap();
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_as_it_was() {
-        for compression in CODECS {
+        for compression in codecs() {
             let whole = batch(compression).decompress(Limits::default()).unwrap();
             let kept = whole.retain(|it| matches!(it.key(), Some(b"b" | b"c" | b"e")), None).unwrap();
             let kept = Batch::parse(kept.unwrap()).unwrap();
@@ -234,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_horizon_changes_no_records_timestamp() {
-        let whole = batch(Compression::Zstd).decompress(Limits::default()).unwrap();
+        let whole = batch(Compression::Gzip).decompress(Limits::default()).unwrap();
         let kept = Batch::parse(whole.retain(|_| true, Some(77_000)).unwrap().unwrap()).unwrap();
         kept.check_crc().unwrap();
         assert_eq!(kept.delete_horizon(), Some(77_000));
