@@ -6,7 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use super::*;
+use super::{
+    cuts::{Witness, cut_every_life, cut_everywhere, traced},
+    *,
+};
+
+/// Of a disk that takes its time.
+const LATENCY: Duration = Duration::from_millis(1);
 
 /// What may go of each topic, by its configs.
 const TOPICS: [(&str, &[(&str, &str)]); 3] = [
@@ -231,11 +237,13 @@ fn judge_compacted(found: &Found, sent: &[Sent], because: &str) {
     }
 }
 
-fn traced(seed: u64) -> Memory {
-    let disk = Memory::traced();
-    match seed % 2 {
-        0 => disk,
-        _ => disk.with_latency(Arc::new(SystemClock::new()), Duration::from_millis(1)),
+impl Witness for Told {
+    async fn live(&mut self, disk: &Memory, seed: u64, steps: usize) {
+        live(disk, seed, steps, self).await;
+    }
+
+    async fn judge(&self, disk: &Memory, operations: usize, because: &str) -> Self {
+        judge(disk, operations, self, because).await
     }
 }
 
@@ -243,21 +251,11 @@ fn traced(seed: u64) -> Memory {
 async fn whatever_goes_goes_wholly_or_not_at_all_wherever_the_disk_is_cut() {
     let mut compacted = 0;
     for seed in 0..3 {
-        let disk = traced(seed);
+        let disk = traced(seed, LATENCY);
         let mut told = Told::default();
         live(&disk, seed, 40, &mut told).await;
         compacted += files_of(&disk, ".c").len();
-        for operations in 0..=disk.operations() {
-            let mut chance = Rng::new(seed << 32 | operations as u64);
-            let because = format!("seed {seed}, cut after {operations}");
-            let second = disk.cut_after(operations, &mut chance);
-            let mut told = judge(&second, operations, &told, &because).await;
-            let from = second.operations();
-            live(&second, chance.bits(), 6, &mut told).await;
-            let again = from + chance.below((second.operations() - from) as u64 + 1) as usize;
-            let third = second.cut_after(again, &mut chance);
-            judge(&third, again, &told, &format!("{because} and again after {again}")).await;
-        }
+        cut_everywhere(&disk, &told, seed, 6).await;
     }
     assert!(compacted > 0, "something was compacted");
 }
@@ -266,16 +264,7 @@ async fn whatever_goes_goes_wholly_or_not_at_all_wherever_the_disk_is_cut() {
 async fn many_lives_of_cleaning_with_a_loss_of_power_in_each_lose_nothing() {
     let mut moved = [0; 2];
     for seed in 100..140 {
-        let mut chance = Rng::new(seed);
-        let mut disk = traced(seed);
-        let mut told = Told::default();
-        for life in 0..6 {
-            let from = disk.operations();
-            live(&disk, chance.bits(), 15, &mut told).await;
-            let cut = from + chance.below((disk.operations() - from) as u64 + 1) as usize;
-            disk = disk.cut_after(cut, &mut chance);
-            told = judge(&disk, cut, &told, &format!("seed {seed}, life {life}, cut after {cut}")).await;
-        }
+        let disk = cut_every_life::<Told>(traced(seed, LATENCY), seed, 15).await;
         let broker = Broker::open(disk.clone(), options()).await.expect("it was opened before");
         for (moved, name) in moved.iter_mut().zip(["trimmed", "bounded"]) {
             let Some(topic) = broker.log.topic(name) else { continue };

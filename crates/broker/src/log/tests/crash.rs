@@ -4,7 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use super::*;
+use super::{
+    cuts::{Witness, cut_every_life, cut_everywhere, traced},
+    *,
+};
+
+/// Of a disk that takes its time.
+const LATENCY: Duration = Duration::from_millis(2);
 
 const PARTITIONS: i32 = 3;
 
@@ -195,48 +201,30 @@ fn check(broker: &Broker, acknowledged: &Acknowledged, found: &Told, because: &s
     }
 }
 
-/// Every other disk takes its time, so that batches are written while others are synced and checkpoints stored.
-fn traced(seed: u64) -> Memory {
-    let disk = Memory::traced();
-    match seed % 2 {
-        0 => disk,
-        _ => disk.with_latency(Arc::new(SystemClock::new()), Duration::from_millis(2)),
+impl Witness for Told {
+    async fn live(&mut self, disk: &Memory, seed: u64, steps: usize) {
+        live(disk, seed, steps, self).await;
+    }
+
+    async fn judge(&self, disk: &Memory, operations: usize, because: &str) -> Self {
+        judge(disk, operations, self, because).await
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn whatever_is_acknowledged_survives_a_cut_after_any_operation_and_another_cut_after_that() {
     for seed in 0..4 {
-        let disk = traced(seed);
+        let disk = traced(seed, LATENCY);
         let mut told = Told::default();
         live(&disk, seed, 14, &mut told).await;
-        for operations in 0..=disk.operations() {
-            let mut chance = Rng::new(seed << 32 | operations as u64);
-            let because = format!("seed {seed}, cut after {operations}");
-            let second = disk.cut_after(operations, &mut chance);
-            let mut told = judge(&second, operations, &told, &because).await;
-            let from = second.operations();
-            live(&second, chance.bits(), 4, &mut told).await;
-            let again = from + chance.below((second.operations() - from) as u64 + 1) as usize;
-            let third = second.cut_after(again, &mut chance);
-            judge(&third, again, &told, &format!("{because} and again after {again}")).await;
-        }
+        cut_everywhere(&disk, &told, seed, 4).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn many_lives_with_a_loss_of_power_in_each_lose_nothing() {
     for seed in 100..250 {
-        let mut chance = Rng::new(seed);
-        let mut disk = traced(seed);
-        let mut told = Told::default();
-        for life in 0..6 {
-            let from = disk.operations();
-            live(&disk, chance.bits(), 6, &mut told).await;
-            let cut = from + chance.below((disk.operations() - from) as u64 + 1) as usize;
-            disk = disk.cut_after(cut, &mut chance);
-            told = judge(&disk, cut, &told, &format!("seed {seed}, life {life}, cut after {cut}")).await;
-        }
+        cut_every_life::<Told>(traced(seed, LATENCY), seed, 6).await;
     }
 }
 
@@ -285,7 +273,7 @@ async fn in_the_loose_sync_modes_a_loss_of_power_leaves_a_prefix_and_is_never_ta
         for seed in 0..60 {
             let options = Options { sync, ..small() };
             let mut chance = Rng::new(seed);
-            let mut disk = traced(seed);
+            let mut disk = traced(seed, LATENCY);
             let mut sent: Vec<String> = Vec::new();
             let mut at = None;
             for life in 0..4 {

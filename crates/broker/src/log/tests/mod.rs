@@ -3,6 +3,7 @@
 mod cleaning;
 mod compacting;
 mod crash;
+mod cuts;
 mod damage;
 mod ledger;
 mod limits;
