@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use vltava_core::Clock;
 
 use crate::{
-    Broker, Error, ErrorKind, Result, SystemClock,
+    Broker, Error, ErrorKind, LogOptions, Result, SystemClock,
     disk::{self, Disk},
     entropy, server,
 };
@@ -34,7 +34,7 @@ pub struct Builder {
     pub(crate) listen: Vec<String>,
     pub(crate) advertise: Option<String>,
     pub(crate) topics: Vec<(String, i32)>,
-    pub(crate) sync: Sync,
+    pub(crate) log: LogOptions,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) disk: Option<Arc<dyn Disk>>,
     pub(crate) seed: Option<u64>,
@@ -49,7 +49,7 @@ impl Builder {
             listen: Vec::new(),
             advertise: None,
             topics: Vec::new(),
-            sync: Sync::default(),
+            log: LogOptions::default(),
             clock: None,
             disk: None,
             seed: None,
@@ -84,7 +84,14 @@ impl Builder {
     /// When a write counts as done; [`Sync::Always`] unless said.
     #[must_use]
     pub fn sync(mut self, sync: Sync) -> Self {
-        self.sync = sync;
+        self.log.sync = sync;
+        self
+    }
+
+    /// How the log is kept, all at once; its `sync` replaces what was said of it before.
+    #[must_use]
+    pub fn log(mut self, options: LogOptions) -> Self {
+        self.log = options;
         self
     }
 
@@ -160,9 +167,28 @@ impl fmt::Debug for Builder {
             .field("listen", &self.listen)
             .field("advertise", &self.advertise)
             .field("topics", &self.topics)
-            .field("sync", &self.sync)
+            .field("log", &self.log)
             .field("seed", &self.seed)
             .field("auto_create_topics", &self.auto_create_topics)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_that_cannot_be_meant_is_refused() {
+        for (wrong, options) in [
+            ("interval", LogOptions { sync: Sync::Interval(Duration::ZERO), ..LogOptions::default() }),
+            ("files", LogOptions { journal_file_bytes: 1000, ..LogOptions::default() }),
+            ("files", LogOptions { journal_file_bytes: 0, ..LogOptions::default() }),
+            ("keys", LogOptions { compaction_keys: 0, ..LogOptions::default() }),
+        ] {
+            let refused = Broker::in_memory().log(options).start().await.expect_err(wrong);
+            assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
+            assert!(refused.to_string().contains(wrong), "{refused}");
+        }
     }
 }

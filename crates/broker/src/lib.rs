@@ -27,5 +27,6 @@ mod topic_rules;
 pub use clock::SystemClock;
 pub use config::{Builder, Sync};
 pub use error::{Error, ErrorKind, Result};
+pub use log::Options as LogOptions;
 pub use memory::RequestMemory;
 pub use server::{Broker, Connector};

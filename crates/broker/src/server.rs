@@ -20,10 +20,10 @@ use vltava_core::Rng;
 use vltava_wire::ErrorCode;
 
 use crate::{
-    Builder, Error, ErrorKind, Result, Sync,
+    Builder, Error, ErrorKind, Result,
     call::{Advertised, Peer},
     connection,
-    log::{Keeper, Log, Options},
+    log::{Keeper, Log},
     memory::{Memory, RequestMemory},
     node::{NewTopic, Node},
 };
@@ -168,12 +168,10 @@ impl fmt::Debug for Broker {
 
 pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     let advertise = builder.advertise.as_deref().map(parse_address).transpose()?;
-    if builder.sync == Sync::Interval(Duration::ZERO) {
-        return Err(Error::new(ErrorKind::Config, "a time of 0 between two syncs is no interval"));
-    }
+    let options = builder.log.clone();
+    options.check()?;
     let clock = builder.resolved_clock();
     let mut rng = Rng::new(builder.resolved_seed());
-    let options = Options { sync: builder.sync, ..Options::default() };
     let disk = builder.resolved_disk()?;
     let (log, keeper) = Log::open(disk, clock.clone(), Rng::new(rng.bits()), options).await?;
     let memory = Memory::new(builder.request_memory);

@@ -37,7 +37,7 @@ use vltava_core::{Clock, Rng, TopicPartition};
 use vltava_wire::{ErrorCode, Uuid};
 
 use crate::{
-    Error, Result, Sync,
+    Error, ErrorKind, Result, Sync,
     disk::Disk,
     ledger::{
         Entry,
@@ -47,30 +47,50 @@ use crate::{
     topic_rules::configs::Given,
 };
 
+use entry::ALIGNMENT;
 pub(crate) use keeper::Keeper;
 pub(crate) use read::{Chunk, Found};
 use state::{Closed, State};
 
-/// How the log goes about it. The sizes have a default that suits all; tests make them small.
+/// How a broker's log is kept. The sizes have a default that suits all but the smallest machines, and tests that want
+/// to see files followed by others.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
-    pub(crate) sync: Sync,
-    /// A file of the journal, and so what an entry may take. Decided when the folder is new.
-    pub(crate) journal_file_bytes: u64,
-    /// After so much in the journal there is a checkpoint.
-    pub(crate) checkpoint_bytes: u64,
-    /// A segment that would grow beyond this is followed by another.
-    pub(crate) segment_bytes: u64,
+pub struct Options {
+    /// When a write counts as done.
+    pub sync: Sync,
+    /// A file of the journal, a multiple of 64, and so what a batch may take. Decided when the folder is new.
+    pub journal_file_bytes: u64,
+    /// After so much in the journal there is a checkpoint, so that the next start reads no more than that.
+    pub checkpoint_bytes: u64,
+    /// A segment that would grow beyond this is followed by another, unless its topic says otherwise.
+    pub segment_bytes: u64,
     /// Settled batches leave the memory for their segments when there are so many bytes of them.
-    pub(crate) move_bytes: usize,
+    pub move_bytes: usize,
     /// Producers wait while batches take so much memory.
-    pub(crate) memory_bytes: usize,
+    pub memory_bytes: usize,
     /// So often is looked for segments that are to go by their topics' rules.
-    pub(crate) retention_interval: Duration,
+    pub retention_interval: Duration,
     /// So often is looked for a partition that is to be compacted.
-    pub(crate) compaction_interval: Duration,
+    pub compaction_interval: Duration,
     /// Compaction knows so many keys at a time, which takes some 40 bytes each.
-    pub(crate) compaction_keys: usize,
+    pub compaction_keys: usize,
+}
+
+impl Options {
+    /// Refuses what cannot be meant.
+    pub(crate) fn check(&self) -> Result<()> {
+        let refused = |why: &str| Err(Error::new(ErrorKind::Config, why));
+        if self.sync == Sync::Interval(Duration::ZERO) {
+            return refused("a time of 0 between two syncs is no interval");
+        }
+        if self.journal_file_bytes == 0 || !self.journal_file_bytes.is_multiple_of(ALIGNMENT) {
+            return refused("the size of the journal's files is not a multiple of 64 bytes");
+        }
+        if self.compaction_keys == 0 {
+            return refused("nothing can be compacted by 0 keys at a time");
+        }
+        Ok(())
+    }
 }
 
 impl Default for Options {
