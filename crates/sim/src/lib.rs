@@ -6,7 +6,7 @@
 
 mod clock;
 mod history;
-mod network;
+pub mod network;
 mod workload;
 mod world;
 

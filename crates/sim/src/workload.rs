@@ -51,7 +51,7 @@ pub async fn troubled(world: &mut World, trouble: Trouble, times: u32) {
             (Trouble::Everything, 1) => world.lose_power(away).await,
             // Its tasks end when they are polled next, and with them its hold on the disk.
             (Trouble::Everything, 2) => world.kill(away + Duration::from_millis(5)).await,
-            _ => world.network.cut_some(),
+            _ => world.network.cut_some(40),
         }
     }
 }

@@ -24,7 +24,7 @@ type Shared = Arc<Mutex<History>>;
 async fn member(world: &mut World, history: &Shared) -> JoinHandle<()> {
     loop {
         // A client that finds no broker at first tries again, as a supervisor would have it.
-        match world.client().await {
+        match world.client("c").await {
             Ok(client) => return tokio::spawn(consume(client, history.clone())),
             Err(_) => sleep(Duration::from_millis(100)).await,
         }
@@ -34,7 +34,7 @@ async fn member(world: &mut World, history: &Shared) -> JoinHandle<()> {
 async fn play(seed: u64, trouble: Trouble) {
     let mut world = World::new(seed, PARTITIONS).await;
     let history = Shared::default();
-    let client = world.client().await.expect("there is no trouble yet");
+    let client = world.client("c").await.expect("there is no trouble yet");
     let rng = Rng::new(world.rng.bits());
     let records = ("p".to_owned(), RECORDS);
     let producer = tokio::spawn(produce(client.clone(), records, PATIENCE, rng, history.clone()));

@@ -21,7 +21,7 @@ async fn play(seed: u64, trouble: Trouble, patience: Duration) -> Vec<Stored> {
     let history = Arc::new(Mutex::new(History::default()));
     let mut producers = Vec::new();
     for number in 0..PRODUCERS {
-        let client = world.client().await.expect("there is no trouble yet");
+        let client = world.client("c").await.expect("there is no trouble yet");
         let rng = Rng::new(world.rng.bits());
         let records = (format!("p{number}"), RECORDS);
         producers.push(tokio::spawn(produce(client, records, patience, rng, history.clone())));
@@ -30,7 +30,7 @@ async fn play(seed: u64, trouble: Trouble, patience: Duration) -> Vec<Stored> {
     for producer in producers {
         producer.await.expect("a producer does not panic");
     }
-    let reader = world.client().await.expect("there is no trouble any more");
+    let reader = world.client("c").await.expect("there is no trouble any more");
     let log = read_all(&reader, PARTITIONS).await.expect("there is no trouble any more");
     let history = history.lock().expect("everybody is done");
     assert_eq!(history.sent.len(), (PRODUCERS * RECORDS) as usize, "seed {seed}");
