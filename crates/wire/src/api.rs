@@ -3,12 +3,12 @@
 
 use std::ops::RangeInclusive;
 
-use crate::{messages::*, primitive::Wire, version::Version};
+use crate::{messages::*, primitive::Wire, schema::Struct, version::Version};
 
 /// A request type and all that its API fixes.
 pub trait Request: Wire + Send + 'static {
     /// What answers it.
-    type Response: Wire + Send + 'static;
+    type Response: Struct + Send + 'static;
     /// Its API.
     const API: Api;
 }

@@ -75,4 +75,5 @@ pub use decoder::{Allowance, Decoder};
 pub use encoder::{EncodeError, EncodeErrorKind, Encoder};
 pub use error_code::{Class, ErrorCode};
 pub use primitive::{Uuid, Wire};
+pub use schema::Struct;
 pub use version::Version;

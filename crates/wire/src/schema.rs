@@ -107,7 +107,13 @@ macro_rules! messages {
             }
         }
 
-        impl $crate::schema::Struct for $name {}
+        impl $crate::schema::Struct for $name {
+            #[allow(unreachable_code)]
+            fn throttle_time_ms(&self) -> i32 {
+                $($crate::messages!(@throttled $field, self.$field);)*
+                0
+            }
+        }
 
         $crate::when_sampled! {
             impl $crate::sample::Sample for $name {
@@ -152,6 +158,8 @@ macro_rules! messages {
             }
         }
     )*};
+    (@throttled throttle_time_ms, $value:expr) => { return $value; };
+    (@throttled $other:ident, $value:expr) => {};
     (@default) => { Default::default() };
     (@default $default:expr) => { $default };
     (@typed $type:ty, []) => { <$type>::default() };
@@ -180,7 +188,10 @@ macro_rules! when_sampled {
 }
 
 /// A declared struct, as opposed to a primitive: where it may be null, a byte says whether it is there.
-pub trait Struct: Wire {}
+pub trait Struct: Wire {
+    /// How long a broker wants not to be asked, if it is an answer that says so.
+    fn throttle_time_ms(&self) -> i32;
+}
 
 impl<T: Struct> Wire for Option<T> {
     fn encode(&self, out: &mut Encoder, version: Version) -> Result<(), EncodeError> {

@@ -13,6 +13,9 @@ pub struct Connection {
     pub connect_timeout: Duration,
     /// A connection that leaves a request unanswered for longer is given up.
     pub request_timeout: Duration,
+    /// A connection that was not used for so long is closed, and opened again when it is needed: before the broker
+    /// does so (`connections.max.idle.ms`, ten minutes there).
+    pub idle_max: Duration,
     /// For a call of the control plane in all, retries included.
     pub call_timeout: Duration,
     /// Between attempts of a call, and between attempts to reach a broker.
@@ -32,6 +35,7 @@ impl Default for Connection {
             client_id: "vltava".to_owned(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
+            idle_max: Duration::from_secs(9 * 60),
             call_timeout: Duration::from_secs(60),
             backoff: Backoff::default(),
             answer_bytes_max: 256 << 20,

@@ -1,5 +1,6 @@
-//! One connection: a task that owns the socket both ways. Requests go out as they come, answers find whoever waits,
-//! and when the connection breaks, or an answer is overdue, all who wait are told.
+//! One connection: a task that owns the socket both ways. Requests go out as they come, unless the broker wants to be
+//! left alone; answers find whoever waits, and when the connection breaks, or an answer is overdue, all who wait are
+//! told. A connection that is not used for long is closed.
 
 use std::{collections::VecDeque, io, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -10,9 +11,9 @@ use tokio::{
 use tracing::debug;
 use vltava_core::{
     Moment,
-    session::{Cut, Fate, Pipeline, Versions},
+    session::{Cut, Fate, Pace, Pipeline, Versions},
 };
-use vltava_wire::{Api, DecodeErrorKind, EncodeError, Encoder, Request, frame};
+use vltava_wire::{Api, DecodeErrorKind, EncodeError, Encoder, Request, Struct, frame};
 
 use super::{
     BoxFuture, Stream,
@@ -40,8 +41,15 @@ pub(crate) struct Link {
     versions: Arc<Versions>,
 }
 
+/// What the task is told.
+enum Order {
+    Ask(Ask),
+    /// An answer said for how many milliseconds the broker is to be left alone.
+    Rest(i32),
+}
+
 /// A request on its way to the task.
-struct Order {
+struct Ask {
     api: Api,
     version: i16,
     patience: Duration,
@@ -60,6 +68,8 @@ enum Reply {
 /// The answer to a request that is under way. Dropping it takes the request back only if it was not yet written.
 pub(crate) struct Answer<R> {
     reply: oneshot::Receiver<Result<Frame>>,
+    /// To tell the task what the answer says of it, if it is still there.
+    orders: mpsc::WeakUnboundedSender<Order>,
     version: i16,
     broker: Arc<Broker>,
     context: Arc<Context>,
@@ -139,7 +149,8 @@ impl Link {
         let (reply, answered) = oneshot::channel();
         self.order(version, request, patience, Reply::Answered(reply));
         let (broker, context) = (self.broker.clone(), self.context.clone());
-        Answer { reply: answered, version, broker, context, request: PhantomData }
+        let orders = self.orders.downgrade();
+        Answer { reply: answered, orders, version, broker, context, request: PhantomData }
     }
 
     fn order<R: Request>(&self, version: i16, request: R, patience: Duration, reply: Reply) {
@@ -150,7 +161,7 @@ impl Link {
         });
         self.context.counters.requests.add(1);
         // A link that broke drops the order, and with it the sender: the answer says so.
-        let _ = self.orders.send(Order { api: R::API, version, patience, encode, reply });
+        let _ = self.orders.send(Order::Ask(Ask { api: R::API, version, patience, encode, reply }));
     }
 
     /// As [`send`](Self::send), in no higher version than this.
@@ -214,10 +225,21 @@ impl<R: Request> Answer<R> {
             Ok(frame) => self.decoded(frame).await,
             Err(error) => Err(error),
         };
-        decoded.map_err(|error| {
+        decoded.inspect(|answer| self.obey(answer.throttle_time_ms())).map_err(|error| {
             self.context.counters.errors.add(1);
             error.with(&self.broker)
         })
+    }
+
+    /// Has the connection left alone for as long as the broker wants. Brokers that answer only after that time, as
+    /// they did before Kafka 2.0, are older than any that is promised to work.
+    fn obey(&self, throttle_time_ms: i32) {
+        if throttle_time_ms > 0
+            && let Some(orders) = self.orders.upgrade()
+        {
+            debug!(broker = %self.broker, throttle_time_ms, "throttled");
+            let _ = orders.send(Order::Rest(throttle_time_ms));
+        }
     }
 
     /// Decodes an answer in the memory that is there, or if others have too much of it, when they are done.
@@ -247,6 +269,9 @@ struct Socket {
     pipeline: Pipeline<oneshot::Sender<Result<Frame>>>,
     /// Requests without answers that are being written.
     unanswered: VecDeque<Unanswered>,
+    /// Requests that wait until the broker has had its rest.
+    held: VecDeque<Ask>,
+    pace: Pace,
     /// Bytes that the writer was given so far.
     pushed: u64,
     alarm: Alarm,
@@ -275,14 +300,17 @@ impl Socket {
         let (read, write) = tokio::io::split(stream);
         let alarm = Alarm::new(context.clock.clone());
         let (writer, pipeline) = (Writer::default(), Pipeline::default());
-        let (unanswered, pushed) = (VecDeque::new(), 0);
-        Self { read, write, reader, writer, pipeline, unanswered, pushed, alarm, context, broker }
+        let (unanswered, held, pushed) = (VecDeque::new(), VecDeque::new(), 0);
+        let pace = Pace::new(context.now(), context.connection.idle_max);
+        Self { read, write, reader, writer, pipeline, unanswered, held, pace, pushed, alarm, context, broker }
     }
 
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
         let end = loop {
+            self.take_held();
             match self.event(&mut orders).await {
-                Event::Order(Some(order)) => self.take(order),
+                Event::Order(Some(Order::Ask(ask))) => self.take_in_turn(ask),
+                Event::Order(Some(Order::Rest(throttle_time_ms))) => self.rest(throttle_time_ms),
                 Event::Order(None) if self.is_idle() => break Error::new(ErrorKind::Closed),
                 Event::Order(None) => (),
                 Event::Written(Ok(_)) => self.tell_written(),
@@ -300,19 +328,26 @@ impl Socket {
                     if let Some(error) = self.overdue() {
                         break error;
                     }
+                    if self.is_idle() && self.pace.is_idle(self.context.now()) {
+                        // What was sent before this is still taken; the connection ends when that is done.
+                        orders.close();
+                    }
                 }
             }
         };
         orders.close();
         self.tell(&end);
         while let Ok(order) = orders.try_recv() {
-            order.reply.fail(end.clone());
+            if let Order::Ask(ask) = order {
+                ask.reply.fail(end.clone());
+            }
         }
     }
 
     async fn event(&mut self, orders: &mut mpsc::UnboundedReceiver<Order>) -> Event {
         let unwritten = self.unanswered.front().map(|it| it.deadline);
-        let deadline = self.pipeline.deadline().into_iter().chain(unwritten).min();
+        let pace = self.pace.deadline(self.context.now(), !self.is_idle());
+        let deadline = self.pipeline.deadline().into_iter().chain(unwritten).chain(pace).min();
         // Once all handles are gone, the answers that are due are still waited for.
         let listening = self.writer.len() < WRITE_AHEAD_BYTES && (!orders.is_closed() || self.is_idle());
         let bytes_max = self.answer_bytes_max();
@@ -335,13 +370,36 @@ impl Socket {
         }
     }
 
-    fn take(&mut self, order: Order) {
+    /// Takes a request behind those that were sent before it, or keeps it until the broker has had its rest.
+    fn take_in_turn(&mut self, ask: Ask) {
+        if self.held.is_empty() && !self.pace.rests(self.context.now()) {
+            self.take(ask);
+        } else {
+            self.held.push_back(ask);
+        }
+    }
+
+    fn take_held(&mut self) {
+        if !self.pace.rests(self.context.now()) {
+            std::mem::take(&mut self.held).into_iter().for_each(|ask| self.take(ask));
+        }
+    }
+
+    fn rest(&mut self, throttle_time_ms: i32) {
+        let longer = self.pace.on_throttle(self.context.now(), throttle_time_ms);
+        self.pipeline.postpone(longer);
+        self.unanswered.iter_mut().for_each(|it| it.deadline += longer);
+    }
+
+    fn take(&mut self, order: Ask) {
         if order.reply.is_closed() {
             return;
         }
+        let now = self.context.now();
+        self.pace.on_use(now);
         match (order.encode)(self.pipeline.coming_id()) {
             Ok(encoder) => {
-                let deadline = self.context.now() + order.patience;
+                let deadline = now + order.patience;
                 let before = self.writer.len();
                 self.writer.push(encoder.into_segments());
                 self.pushed += (self.writer.len() - before) as u64;
@@ -369,13 +427,14 @@ impl Socket {
         let id = frame::correlation_id(&frame.bytes)
             .ok_or_else(|| malformed("an answer is cut short".to_owned()))?;
         let sent = self.pipeline.on_answer(id).map_err(|error| malformed(error.to_string()))?;
+        self.pace.on_use(self.context.now());
         let _ = sent.tag.send(Ok(frame));
         Ok(())
     }
 
     /// Whether nobody waits for anything.
     fn is_idle(&self) -> bool {
-        self.pipeline.is_empty() && self.unanswered.is_empty()
+        self.pipeline.is_empty() && self.unanswered.is_empty() && self.held.is_empty()
     }
 
     fn tell_written(&mut self) {
@@ -413,6 +472,9 @@ impl Socket {
         }
         for it in self.unanswered.drain(..) {
             let _ = it.reply.send(Err(end.clone().written_perhaps(true)));
+        }
+        for ask in self.held.drain(..) {
+            ask.reply.fail(end.clone());
         }
         for Cut { fate, tag } in waiting {
             let _ = tag.send(Err(end.clone().written_perhaps(fate == Fate::Unknown)));

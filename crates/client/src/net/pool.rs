@@ -101,7 +101,23 @@ impl Pool {
 
     fn slot(&self, address: &Address) -> Arc<Slot> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if !slots.contains_key(address) {
+            // Brokers come and go: of those that nothing is to be known about any more, nothing is kept.
+            let now = self.context.now();
+            slots.retain(|_, slot| slot.is_used(now));
+        }
         slots.entry(address.clone()).or_default().clone()
+    }
+}
+
+impl Slot {
+    /// Whether somebody wants this connection, has it, or has to wait before it is tried again.
+    fn is_used(self: &Arc<Self>, now: Moment) -> bool {
+        Arc::strong_count(self) > 1
+            || self
+                .state
+                .try_lock()
+                .is_ok_and(|state| state.link.as_ref().is_some_and(Link::is_open) || state.not_before > now)
     }
 }
 

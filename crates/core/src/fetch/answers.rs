@@ -1,6 +1,6 @@
 //! What answers change: where partitions stand, whom to ask, what the owner hears.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use vltava_wire::{
@@ -23,13 +23,11 @@ use super::{
 use crate::{
     Moment, Rng,
     cluster::{Leader, NodeId, TopicPartition, View},
+    session,
 };
 
 /// No batch is larger, whoever wrote it: brokers take 100 MiB in a request at most, unless told otherwise.
 const BATCH_BYTES_MAX: i32 = 1 << 30;
-
-/// A broker that asks for more rest than this is not believed: quotas are of seconds.
-const REST_MAX: Duration = Duration::from_secs(60);
 
 /// Who refused, and whether the refusal said who leads now.
 #[derive(Debug, Clone, Copy)]
@@ -73,8 +71,7 @@ impl Positions {
         let begun = broker.session.is_begun();
         let outcome = broker.session.on_answer(&answer);
         let FetchResponse { responses, node_endpoints, throttle_time_ms, .. } = answer;
-        let rest = Duration::from_millis(u64::try_from(throttle_time_ms).unwrap_or(0));
-        broker.rests_until = now + rest.min(REST_MAX);
+        broker.rests_until = now + session::rest(throttle_time_ms);
         let parts = self.named(node, responses);
         let current = self.answered(flight.asked);
         if let Err(error) = outcome {

@@ -3,7 +3,7 @@
 //! A broker answers the requests of a connection in their order. So an answer belongs to the oldest request, and
 //! when the connection breaks, whatever is left has an unknown fate, unless it was never written.
 
-use std::{collections::VecDeque, fmt};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use vltava_wire::Api;
 
@@ -125,6 +125,11 @@ impl<T> Pipeline<T> {
         self.sent.iter().map(|it| it.deadline).min()
     }
 
+    /// The broker has said that it does not read for so long: what it was sent has so much longer.
+    pub fn postpone(&mut self, by: Duration) {
+        self.sent.iter_mut().for_each(|it| it.deadline += by);
+    }
+
     /// How many requests wait for an answer.
     pub fn len(&self) -> usize {
         self.sent.len()
@@ -213,6 +218,14 @@ mod tests {
         assert_eq!(pipeline.deadline(), Some(Moment(10)));
         assert_eq!(pipeline.overdue(Moment(9)), None);
         assert_eq!(pipeline.overdue(Moment(10)).map(|it| it.correlation_id), Some(1));
+    }
+
+    #[test]
+    fn a_broker_that_rests_has_longer_to_answer() {
+        let mut pipeline = pipeline(&[30, 10]);
+        pipeline.postpone(Duration::from_micros(5));
+        assert_eq!(pipeline.deadline(), Some(Moment(15)));
+        assert_eq!(pipeline.overdue(Moment(14)), None);
     }
 
     #[test]
