@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use tracing::debug;
-use vltava_core::cluster::{Ask, Target};
-use vltava_wire::messages::{MetadataRequest, MetadataResponse};
+use vltava_core::cluster::{Ask, Whom};
+use vltava_wire::{
+    ErrorCode,
+    messages::{MetadataRequest, MetadataResponse},
+};
 
-use super::Inner;
+use super::{Inner, broker};
 use crate::error::{Broker, Error, ErrorKind, Result};
 
 /// Runs until it is aborted.
@@ -32,20 +35,20 @@ impl Inner {
     /// The first answer, for which every address that was configured is asked once.
     pub(super) async fn bootstrap(&self) -> Result<()> {
         let ask = Ask::Topics(Vec::new());
-        let mut failure = Error::new(ErrorKind::Config).what("no brokers were given");
-        for _ in 0..self.bootstrap.len() {
+        let mut failure = None;
+        for _ in 0..self.addresses.len() {
             let answer = self.ask(&ask).await;
-            match self.settle(&ask, answer) {
-                None => return Ok(()),
-                Some(error) => failure = error,
+            failure = self.settle(&ask, answer);
+            if failure.is_none() {
+                break;
             }
         }
-        Err(failure.doing("connecting to the cluster"))
+        failure.map_or(Ok(()), |failure| Err(failure.doing("connecting to the cluster")))
     }
 
     async fn ask(&self, ask: &Ask) -> Result<MetadataResponse> {
         let deadline = self.context.now() + self.context.connection.request_timeout;
-        let broker = self.anybody();
+        let broker = self.whom();
         let link = self.pool.link(&broker, deadline).await.inspect_err(|_| self.unreachable(&broker))?;
         let create = self.lock().creating > 0;
         let request = ask.request(create);
@@ -58,22 +61,21 @@ impl Inner {
     fn settle(&self, ask: &Ask, answer: Result<MetadataResponse>) -> Option<Error> {
         let now = self.context.now();
         let state = &mut *self.lock();
-        let answer = answer.and_then(|answer| match answer.brokers.is_empty() {
-            false => Ok(answer),
-            true => Err(Error::new(ErrorKind::Malformed).what("the answer names no brokers")),
-        });
-        state.failure = match answer {
+        state.failure = match answer.and_then(sound) {
             Ok(answer) => {
                 let complete = is_complete(ask, &answer);
                 state.view.on_metadata(ask, answer);
                 state.refresh.on_answer(now, complete, &mut state.rng);
-                state.unanswered = 0;
+                state.bootstrap.on_answer();
                 None
             }
             Err(failure) => {
                 debug!(error = %failure, "no metadata");
                 state.refresh.on_failure(now, &mut state.rng);
-                state.unanswered = state.unanswered.saturating_add(1);
+                state.bootstrap.on_failure();
+                if failure.code() == Some(ErrorCode::RebootstrapRequired) {
+                    state.bootstrap.on_sent_back();
+                }
                 Some(failure)
             }
         };
@@ -81,19 +83,23 @@ impl Inner {
         state.failure.clone()
     }
 
-    /// Whom to ask: a broker that is known or, every other time that nobody answered, one that was configured, as
-    /// all that are known may have been replaced.
-    fn anybody(&self) -> Broker {
-        let unanswered = self.lock().unanswered;
-        let known = self.route(&Target::Any).ok().filter(|_| unanswered.is_multiple_of(2));
-        known.and_then(|node| self.broker(node)).unwrap_or_else(|| {
-            let turn = match self.lock().view.brokers().len() {
-                0 => unanswered,
-                _ => unanswered / 2,
-            };
-            let address = self.bootstrap[turn as usize % self.bootstrap.len()].clone();
-            Broker { node: None, address }
-        })
+    fn whom(&self) -> Broker {
+        let state = &mut *self.lock();
+        match state.bootstrap.poll(&state.route, &state.view, &mut state.rng) {
+            Whom::Known(node) => broker(&state.view, node).expect("a route leads to who is in the view"),
+            Whom::Configured(turn) => Broker { node: None, address: self.addresses[turn].clone() },
+        }
+    }
+}
+
+/// An answer that tells who is there.
+fn sound(answer: MetadataResponse) -> Result<MetadataResponse> {
+    match ErrorCode::from(answer.error_code) {
+        ErrorCode::None if answer.brokers.is_empty() => {
+            Err(Error::new(ErrorKind::Malformed).what("the answer names no brokers"))
+        }
+        ErrorCode::None => Ok(answer),
+        code => Err(Error::refused(code)),
     }
 }
 

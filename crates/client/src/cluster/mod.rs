@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use vltava_core::{
     Moment, Rng, TopicPartition,
-    cluster::{Leader, NodeId, Refresh, Route, Target, Topic, Unroutable, View},
+    cluster::{Bootstrap, Leader, NodeId, Refresh, Route, Target, Topic, Unroutable, View},
 };
 use vltava_wire::ErrorCode;
 
@@ -38,7 +38,8 @@ struct Inner {
     context: Arc<Context>,
     /// For metadata, administration and producing.
     pool: Pool,
-    bootstrap: Vec<Address>,
+    /// What was configured.
+    addresses: Vec<Address>,
     state: Mutex<State>,
     /// Wakes the metadata task: something is wanted, or turned out to be stale.
     wake: Notify,
@@ -53,26 +54,26 @@ struct State {
     rng: Rng,
     /// How many wait for a topic that the broker may create.
     creating: usize,
-    /// Questions in a row that nobody answered, and what came of the latest.
-    unanswered: u32,
+    bootstrap: Bootstrap,
+    /// What kept the latest question from being answered.
     failure: Option<Error>,
 }
 
 impl Cluster {
-    /// Asks every address once, at most, and then keeps asking who is there.
-    pub(crate) async fn connect(context: Arc<Context>, bootstrap: Vec<Address>) -> Result<Self> {
+    /// Asks every address once, at most, of which there is one at least, and then keeps asking who is there.
+    pub(crate) async fn connect(context: Arc<Context>, addresses: Vec<Address>) -> Result<Self> {
         let state = State {
             view: View::default(),
             refresh: Refresh::default(),
             route: Route::default(),
             rng: context.rng(),
             creating: 0,
-            unanswered: 0,
+            bootstrap: Bootstrap::new(addresses.len()),
             failure: None,
         };
         let inner = Arc::new(Inner {
             pool: Pool::new(context.clone()),
-            bootstrap,
+            addresses,
             state: Mutex::new(state),
             wake: Notify::new(),
             news: Arc::default(),
@@ -155,7 +156,12 @@ impl Cluster {
 
     /// Whether the latest question about the cluster was answered.
     pub(crate) fn is_answered(&self) -> bool {
-        self.inner.lock().unanswered == 0
+        self.inner.lock().bootstrap.is_answered()
+    }
+
+    /// Whether a broker is reached where this connection leads: it may have moved.
+    pub(crate) fn is_reached_at(&self, node: NodeId, address: &Address) -> bool {
+        self.inner.broker(node).is_none_or(|broker| broker.address == *address)
     }
 
     /// A broker did not answer: others go first, and what it led may have moved.
@@ -214,7 +220,7 @@ impl Cluster {
 
     fn unknown_topic(&self, name: &str) -> Error {
         let state = self.inner.lock();
-        let unanswered = state.failure.clone().filter(|_| state.unanswered > 0);
+        let unanswered = state.failure.clone();
         let unknown = Error::new(ErrorKind::UnknownTopic).what(format!("topic {name} is not there"));
         match unanswered {
             Some(failure) => failure.doing(format!("looking for topic {name}")),
@@ -244,16 +250,20 @@ impl Inner {
 
     /// Where a broker is reached.
     fn broker(&self, node: NodeId) -> Option<Broker> {
-        let state = self.lock();
-        let known = state.view.broker(node)?;
-        let address = Address { host: known.host.clone(), port: known.port };
-        Some(Broker { node: Some(node.0), address })
+        broker(&self.lock().view, node)
     }
 
     fn route(&self, target: &Target) -> Result<NodeId, Unroutable> {
         let state = &mut *self.lock();
         state.route.to(target, &state.view, &mut state.rng)
     }
+}
+
+/// Where a broker is reached.
+fn broker(view: &View, node: NodeId) -> Option<Broker> {
+    let known = view.broker(node)?;
+    let address = Address { host: known.host.clone(), port: known.port };
+    Some(Broker { node: Some(node.0), address })
 }
 
 /// Keeps a topic in the view.

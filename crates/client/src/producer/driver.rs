@@ -128,8 +128,15 @@ impl Driver {
         open.closed && open.batches.is_empty()
     }
 
-    /// The view has changed: topics may have grown, leaders may have moved.
-    fn refresh(&self) {
+    /// The view has changed: topics may have grown, leaders and brokers may have moved.
+    fn refresh(&mut self) {
+        let cluster = &self.shared.cluster;
+        for (node, broker) in &mut self.brokers {
+            // What is under way is still answered; another broker may be at that address by now.
+            if broker.link.as_ref().is_some_and(|it| !cluster.is_reached_at(*node, &it.broker().address)) {
+                broker.link = None;
+            }
+        }
         let mut open = self.shared.lock();
         self.shared.cluster.view(|view| open.refresh(view));
     }

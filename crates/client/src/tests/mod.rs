@@ -2,6 +2,7 @@
 
 mod astray;
 mod moved;
+mod network;
 mod parted;
 pub(crate) mod peer;
 mod producing;

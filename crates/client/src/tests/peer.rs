@@ -63,13 +63,24 @@ impl Asked {
 
 type Script = Box<dyn FnMut(Asked) -> Reply + Send>;
 
+/// What a pipe to a peer takes before somebody reads.
+const PIPE_BYTES: usize = 1 << 16;
+
 /// Every connection to it is served by the same script, whatever the address.
 #[derive(Clone)]
-pub(crate) struct Peer(Arc<Mutex<Script>>);
+pub(crate) struct Peer {
+    script: Arc<Mutex<Script>>,
+    pipe_bytes: usize,
+}
 
 impl Peer {
     pub(crate) fn new(script: impl FnMut(Asked) -> Reply + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(Box::new(script))))
+        Self { script: Arc::new(Mutex::new(Box::new(script))), pipe_bytes: PIPE_BYTES }
+    }
+
+    /// The same one at the end of pipes that take so much at a time.
+    pub(crate) fn behind(self, pipe_bytes: usize) -> Self {
+        Self { pipe_bytes, ..self }
     }
 
     /// What a client that dials this peer is made of.
@@ -86,7 +97,7 @@ impl Peer {
             let answer = greeting::answer(Api::ALL, version, &asked.read::<ApiVersionsRequest>());
             return asked.answer(&answer);
         }
-        (self.0.lock().expect("no script panics"))(asked)
+        (self.script.lock().expect("no script panics"))(asked)
     }
 
     async fn serve(self, address: Address, mut stream: DuplexStream) -> io::Result<()> {
@@ -109,7 +120,7 @@ impl Peer {
 
 impl Dial for Peer {
     fn dial(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
-        let (near, far) = tokio::io::duplex(1 << 16);
+        let (near, far) = tokio::io::duplex(self.pipe_bytes);
         tokio::spawn(self.clone().serve(address.clone(), far));
         Box::pin(async move { Ok(Box::new(near) as _) })
     }
