@@ -382,7 +382,7 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         self.shared.state().closed.get_or_insert(Closed::Stopped);
         self.lock = None;
-        self.shared.progress.send_modify(|progress| progress.ended = true);
+        self.shared.progress.update(|it| it.ended = true);
     }
 }
 

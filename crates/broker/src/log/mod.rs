@@ -19,6 +19,7 @@ mod keeper;
 mod open;
 mod partition;
 mod producers;
+mod progress;
 mod read;
 mod recover;
 mod segment;
@@ -32,7 +33,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use vltava_core::{Clock, Rng, TopicPartition};
 use vltava_wire::{ErrorCode, Uuid};
 
@@ -49,6 +50,7 @@ use crate::{
 
 use entry::ALIGNMENT;
 pub(crate) use keeper::Keeper;
+use progress::{Progress, Reached};
 pub(crate) use read::{Chunk, Found};
 use state::{Closed, State};
 
@@ -209,19 +211,9 @@ struct Shared {
     options: Options,
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
-    progress: watch::Sender<Progress>,
+    progress: Progress,
     /// The keeper may have something to do.
     work: Notify,
-}
-
-/// What many wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Progress {
-    settled: u64,
-    /// Whether producers have to wait.
-    crowded: bool,
-    /// Nothing more will be settled.
-    ended: bool,
 }
 
 impl Shared {
@@ -237,9 +229,8 @@ impl Shared {
     fn publish(&self, state: &State) {
         let crowded = self.is_memory_full(state) && state.stuck.is_none();
         let ended = matches!(state.closed, Some(Closed::Failed(_)));
-        self.progress.send_if_modified(|progress| {
-            let next = Progress { settled: state.settled, crowded, ended: ended || progress.ended };
-            std::mem::replace(progress, next) != next
+        self.progress.update(|it| {
+            *it = Reached { settled: state.settled, crowded, ended: ended || it.ended };
         });
     }
 }
@@ -254,13 +245,13 @@ impl Log {
     ) -> Result<(Log, Keeper)> {
         let lock = open::lock(&*disk)?;
         let state = open::open(disk.clone(), chance, &options).await?;
-        let progress = Progress { settled: state.settled, crowded: false, ended: false };
+        let reached = Reached { settled: state.settled, crowded: false, ended: false };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             options,
             disk,
             clock,
-            progress: watch::Sender::new(progress),
+            progress: Progress::new(reached),
             work: Notify::new(),
         });
         let keeper = Keeper::new(shared.clone(), lock);
@@ -269,11 +260,9 @@ impl Log {
 
     /// Takes no more changes, settles those there are and stores a checkpoint, so that the next start is quick.
     pub(crate) async fn stop(&self) -> Result<()> {
-        let mut progress = self.shared.progress.subscribe();
         self.shared.state().closed.get_or_insert(Closed::Stopped);
         self.shared.work.notify_one();
-        let ended = progress.wait_for(|it| it.ended).await;
-        ended.expect("the sender lives as long as the log");
+        self.shared.progress.until(|it| it.ended).await;
         match &self.shared.state().closed {
             Some(closed @ Closed::Failed(_)) => Err(closed.error()),
             _ => Ok(()),
@@ -282,10 +271,8 @@ impl Log {
 
     /// Completes when all before `position` is as safe as the broker's `sync` promises.
     pub(crate) async fn settled(&self, position: Position) -> Result<()> {
-        let mut progress = self.shared.progress.subscribe();
-        let reached = progress.wait_for(|it| it.settled >= position.0 || it.ended).await;
-        let settled = reached.expect("the sender lives as long as the log").settled;
-        if settled >= position.0 {
+        let reached = self.shared.progress.until(|it| it.settled >= position.0 || it.ended).await;
+        if reached.settled >= position.0 {
             return Ok(());
         }
         Err(self.shared.state().closed.clone().unwrap_or(Closed::Stopped).error())
@@ -293,9 +280,7 @@ impl Log {
 
     /// Completes when there is room for more batches in memory. To be awaited before batches are appended.
     pub(crate) async fn room(&self) {
-        let mut progress = self.shared.progress.subscribe();
-        let room = progress.wait_for(|it| !it.crowded || it.ended).await;
-        drop(room.expect("the sender lives as long as the log"));
+        self.shared.progress.until(|it| !it.crowded || it.ended).await;
     }
 
     /// Where the journal was after the last change to the ledger.

@@ -225,7 +225,7 @@ async fn producers_wait_while_memory_is_full_of_batches_and_go_on_when_they_were
     let broker = Broker::open(disk, options).await.unwrap();
     let at = broker.topic("orders", 1).await;
     let mut sent = 0;
-    let waits = |log: &Log| log.shared.progress.borrow().crowded;
+    let waits = |log: &Log| log.shared.progress.now().crowded;
     while !waits(&broker.log) {
         broker.log.room().await;
         broker.log.append(at, &batch(&["x".repeat(150)])).unwrap();
