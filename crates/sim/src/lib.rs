@@ -1,17 +1,17 @@
 //! The whole system in one thread, on one seed: clients and a broker over pipes that delay and cut, on a disk that
 //! loses its power, under a clock that only moves when everybody waits.
 //!
-//! A [`World`] is played by a workload and then judged by what its [`History`] must hold. Nothing here knows how
+//! A [`World`] is played by a workload, which writes a [`history`]; [`check`] judges that. Nothing here knows how
 //! client or broker work: both come in by their public doors.
 
+pub mod check;
 mod clock;
-mod history;
+pub mod history;
 pub mod network;
 mod workload;
 mod world;
 
 pub use clock::VirtualClock;
-pub use history::{Committed, History, Outcome, Stored};
 pub use network::Network;
-pub use workload::{Trouble, consume, produce, read_all, run, troubled, watch_commits};
+pub use workload::{GROUP, Trouble, consume, produce, read_all, run, troubled, watch_commits};
 pub use world::{TOPIC, World};

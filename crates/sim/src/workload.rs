@@ -1,24 +1,18 @@
 //! What clients do in a world, and what the world does to them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use vltava_client::{
-    Client, Error, Offset, Producer, ProducerRecord, RecordBatch, StartOffset, TopicPartition,
-};
+use vltava_client::{Client, Error, Offset, TopicPartition, config};
 use vltava_core::Rng;
 
 use crate::{
-    history::{Committed, History, Outcome, Stored},
+    history::{Draft, Member, Partition, Producer, Record, Recorder, What},
     world::{TOPIC, World},
 };
 
 /// The group of every workload.
-const GROUP: &str = "audit";
+pub const GROUP: &str = "audit";
 
 /// No play takes longer by its own clock: somebody waits for what will not come.
 const PLAY_MAX: Duration = Duration::from_secs(1800);
@@ -56,94 +50,86 @@ pub async fn troubled(world: &mut World, trouble: Trouble, times: u32) {
     }
 }
 
-/// Sends so many records, most of them with keys, and notes what became of each. `patience` is how long a record may
-/// take until it is given up.
+/// Sends so many records, most of them with keys, and waits until all have an outcome. `patience` is how long a record
+/// may take until it is given up.
 pub async fn produce(
+    recorder: Recorder,
     client: Client,
     (name, count): (String, u32),
     patience: Duration,
     mut rng: Rng,
-    history: Arc<Mutex<History>>,
 ) {
-    let producer = Producer::builder(&client).delivery_timeout(patience).build().expect("it can be so");
-    let mut deliveries = Vec::new();
-    for number in 0..count {
+    let config = config::Producer { delivery_timeout: patience, ..config::Producer::default() };
+    let mut producer = Producer::new(&recorder, name, &client, config).expect("it can be so");
+    for _ in 0..count {
         sleep(Duration::from_micros(rng.below(20_000))).await;
-        let value = format!("{name}:{number:06}");
-        let record = ProducerRecord::to(TOPIC).value(value.as_str());
-        let record = if rng.chance(70) { record.key(format!("key {}", rng.below(10))) } else { record };
-        match producer.send(record).await {
-            Ok(delivery) => deliveries.push((value, delivery)),
-            Err(error) => note(&history, value, Err(error)),
+        let draft = Draft::to(TOPIC);
+        let draft = if rng.chance(70) { draft.key(format!("key {}", rng.below(10))) } else { draft };
+        // What came of it is in the history.
+        let _ = producer.send(draft).await;
+    }
+    producer.flush().await;
+}
+
+/// Writes down everything that is in the log, partition by partition; says how many records that is.
+pub async fn read_all(recorder: &Recorder, client: &Client, partitions: i32) -> Result<usize, Error> {
+    let mut count = 0;
+    for number in 0..partitions {
+        let partition = TopicPartition::new(TOPIC, number);
+        let start = end_of(client, &partition, Offset::Earliest).await?;
+        let end = end_of(client, &partition, Offset::Latest).await?;
+        let mut consumer = client.consumer().assign([(partition.clone(), Offset::Earliest)]).await?;
+        consumer.stop_at([(partition.clone(), end)]);
+        let mut records = Vec::new();
+        while let Some(batch) = consumer.next().await? {
+            records.extend(batch.iter().map(|it| Record::of(&it)));
         }
+        count += records.len();
+        recorder.note(What::Log { partition: Partition::from(&partition), start, end, records });
     }
-    for (value, delivery) in deliveries {
-        let outcome = delivery.await.map(|it| (it.partition, it.offset));
-        note(&history, value, outcome);
-    }
+    Ok(count)
 }
 
-fn note(history: &Mutex<History>, value: String, outcome: Result<(i32, Option<i64>), Error>) {
-    let outcome = match outcome {
-        Ok((partition, offset)) => Outcome::Acknowledged(partition, offset),
-        Err(error) => Outcome::Failed(error.maybe_written()),
-    };
-    history.lock().expect("no play panics with this lock").sent.insert(value, outcome);
+async fn end_of(client: &Client, partition: &TopicPartition, which: Offset) -> Result<i64, Error> {
+    let found = client.admin().offsets([(partition.clone(), which)]).await?;
+    Ok(found.get(partition).copied().expect("it was asked for"))
 }
 
-/// Everything that is in the log, partition by partition.
-pub async fn read_all(client: &Client, partitions: i32) -> Result<Vec<Stored>, Error> {
-    let all = || (0..partitions).map(|it| TopicPartition::new(TOPIC, it));
-    let ends = client.admin().offsets(all().map(|it| (it, Offset::Latest))).await?;
-    let mut consumer = client.consumer().assign(all().map(|it| (it, Offset::Earliest))).await?;
-    consumer.stop_at(ends.clone());
-    let mut stored: BTreeMap<i32, Vec<Stored>> = BTreeMap::new();
-    while let Some(batch) = consumer.next().await? {
-        let partition = batch.partition();
-        for record in &batch {
-            let value = String::from_utf8_lossy(record.value().unwrap_or_default()).into_owned();
-            stored.entry(partition).or_default().push(Stored { partition, offset: record.offset(), value });
-        }
-    }
-    Ok(stored.into_values().flatten().collect())
-}
-
-/// A member of the group that reads and commits until it is stopped. What goes wrong with it is tried again.
-pub async fn consume(client: Client, history: Arc<Mutex<History>>) {
-    loop {
+/// A member of the group that reads and commits until it is stopped. What goes wrong with it is tried again, under
+/// another name each time.
+pub async fn consume(recorder: Recorder, client: Client, name: String) {
+    for number in 0.. {
+        let name = format!("{name}.{number}");
         // Either everything goes on in a moment, or a play that does not end says so.
-        let Err(_) = consume_once(&client, &history).await else { return };
+        let Err(_) = consume_once(&recorder, &client, name).await else { return };
         sleep(Duration::from_millis(100)).await;
     }
 }
 
-async fn consume_once(client: &Client, history: &Mutex<History>) -> Result<(), Error> {
-    let member = client.consumer().group(GROUP).start(StartOffset::Earliest);
-    let member = member.session_timeout(Duration::from_secs(10)).rebalance_timeout(Duration::from_secs(20));
-    let mut consumer = member.heartbeat_interval(Duration::from_secs(1)).subscribe([TOPIC]).await?;
-    while let Some(batch) = consumer.next().await? {
-        handle(history, &batch);
+async fn consume_once(recorder: &Recorder, client: &Client, name: String) -> Result<(), Error> {
+    let config = config::Consumer {
+        session_timeout: Duration::from_secs(10),
+        rebalance_timeout: Duration::from_secs(20),
+        heartbeat_interval: Duration::from_secs(1),
+        ..config::Consumer::default()
+    };
+    let mut member = Member::subscribe(recorder, name, client, config, (GROUP, &[TOPIC])).await?;
+    while let Some(batch) = member.next().await? {
         // A commit that fails leaves the records to whoever has the partition next.
-        let _ = consumer.commit(&batch).await;
+        let _ = member.commit(&batch).await;
     }
     Ok(())
 }
 
-fn handle(history: &Mutex<History>, batch: &RecordBatch) {
-    let mut history = history.lock().expect("no play panics with this lock");
-    for record in batch {
-        history.handled.push(String::from_utf8_lossy(record.value().unwrap_or_default()).into_owned());
-    }
-}
-
 /// Looks again and again at what the group has committed, until it is stopped.
-pub async fn watch_commits(client: Client, history: Arc<Mutex<History>>) {
+pub async fn watch_commits(recorder: Recorder, client: Client) {
     loop {
         sleep(Duration::from_millis(50)).await;
+        let asked = recorder.now().0;
         let Ok(committed) = client.admin().committed_offsets(GROUP).await else { continue };
-        let mut history = history.lock().expect("no play panics with this lock");
         for (it, committed) in committed {
-            history.committed.push(Committed { partition: it.partition, offset: committed.offset });
+            let (group, partition) = (GROUP.to_owned(), Partition::from(&it));
+            recorder.note(What::Committed { group, partition, offset: committed.offset, asked });
         }
     }
 }

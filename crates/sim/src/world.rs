@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use vltava_broker::{Broker, disk::Memory};
 use vltava_client::{Client, Result};
-use vltava_core::Rng;
+use vltava_core::{Clock, Rng};
 
 use crate::{clock::VirtualClock, network::Network};
 
@@ -41,6 +41,11 @@ impl World {
         let mut world = Self { seed, rng, network, clock, disk, broker: None };
         world.start(partitions).await;
         world
+    }
+
+    /// The clock that moments are told by.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
     }
 
     /// A client like one in a process of its own.

@@ -1,0 +1,177 @@
+//! What checkers want to know of a history, found once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::history::{Durability, Event, Fate, Fault, History, Log, Made, Partition, Removal, Sent, What};
+
+/// What checkers want to know of a history, found once.
+pub(super) struct Facts<'a> {
+    pub(super) events: &'a [Event],
+    pub(super) producers: BTreeMap<&'a str, Terms>,
+    pub(super) calls: Vec<Made<'a>>,
+    pub(super) sends: Vec<Sent<'a>>,
+    pub(super) logs: BTreeMap<&'a Partition, Log<'a>>,
+    /// What was seen at which offset, in order, by anybody: who acknowledged it, who was handed it, who read the log.
+    pub(super) seen: BTreeMap<&'a Partition, BTreeMap<i64, Vec<Sighting<'a>>>>,
+    /// Who went without a word, and when.
+    pub(super) crashed: BTreeMap<&'a str, usize>,
+    /// How late a deadline may be noticed, in microseconds.
+    pub(super) slack: u64,
+    removals: BTreeMap<&'a Partition, Vec<Removed>>,
+    leaders_are_steady: bool,
+}
+
+/// What a producer promises.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) acks: Durability,
+    pub(super) idempotent: bool,
+    /// In microseconds.
+    pub(super) timeout: u64,
+}
+
+/// Somebody saw a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sighting<'a> {
+    pub(super) event: usize,
+    pub(super) value: &'a str,
+}
+
+/// Records that were taken out of a log.
+#[derive(Debug, Clone, Copy)]
+struct Removed {
+    event: usize,
+    from: i64,
+    to: i64,
+    why: Removal,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of(history: &'a History) -> Self {
+        let mut facts = Self {
+            events: &history.events,
+            producers: BTreeMap::new(),
+            calls: history.calls(),
+            sends: history.sends(),
+            logs: history.logs(),
+            seen: BTreeMap::new(),
+            crashed: BTreeMap::new(),
+            slack: 0,
+            removals: BTreeMap::new(),
+            leaders_are_steady: true,
+        };
+        for (at, event) in history.events.iter().enumerate() {
+            facts.learn(at, &event.what);
+        }
+        for it in &facts.sends {
+            if let (Fate::Acknowledged(partition, Some(offset)), Some(event)) = (it.fate, it.ended) {
+                see(&mut facts.seen, partition, offset, Sighting { event, value: it.value });
+            }
+        }
+        facts.seen.values_mut().flat_map(BTreeMap::values_mut).for_each(|it| it.sort_by_key(|it| it.event));
+        facts
+    }
+
+    fn learn(&mut self, at: usize, what: &'a What) {
+        match what {
+            What::Play { slack, .. } => self.slack = *slack,
+            What::Producer { client, acks, idempotent, timeout } => {
+                let terms = Terms { acks: *acks, idempotent: *idempotent, timeout: *timeout };
+                self.producers.insert(client, terms);
+            }
+            What::Poll { partition, records, .. } | What::Log { partition, records, .. } => {
+                for it in records {
+                    see(&mut self.seen, partition, it.0, Sighting { event: at, value: &it.1 });
+                }
+            }
+            What::Removed { partition, from, to, why } => {
+                let removed = Removed { event: at, from: *from, to: to.unwrap_or(i64::MAX), why: *why };
+                self.removals.entry(partition).or_default().push(removed);
+            }
+            What::Crashed { client } => {
+                self.crashed.entry(client).or_insert(at);
+            }
+            What::Fault(Fault::Cut | Fault::Unreachable { .. }) => (),
+            What::Fault(_) => self.leaders_are_steady = false,
+            _ => (),
+        }
+    }
+
+    /// Whether somebody may have taken this record out of its log.
+    pub(super) fn may_be_removed(&self, partition: &Partition, offset: i64) -> bool {
+        self.removed(partition).any(|it| it.from <= offset && offset < it.to)
+    }
+
+    /// Whether somebody took any record out of a log.
+    pub(super) fn is_whole(&self, partition: &Partition) -> bool {
+        self.removed(partition).next().is_none()
+    }
+
+    /// Whether the end of a log, or all of it, was lost, so that something else may be where this record was.
+    pub(super) fn may_be_anothers(&self, partition: &Partition, offset: i64) -> bool {
+        self.removed(partition).any(|it| it.why.frees_offsets() && it.from <= offset && offset < it.to)
+    }
+
+    /// Whether the end of a log that had this offset, or followed on it, was lost.
+    pub(super) fn may_be_freed_below(&self, partition: &Partition, offset: i64) -> bool {
+        self.removed(partition).any(|it| it.why.frees_offsets() && it.from <= offset)
+    }
+
+    /// Whether records were taken out of a log by one of these.
+    pub(super) fn was_removed(&self, partition: &Partition, by: impl Fn(Removal) -> bool) -> bool {
+        self.removed(partition).any(|it| by(it.why))
+    }
+
+    /// Whether an offset was freed for others between two events.
+    pub(super) fn was_freed_between(
+        &self,
+        partition: &Partition,
+        offset: i64,
+        one: usize,
+        other: usize,
+    ) -> bool {
+        let between = one.min(other)..one.max(other);
+        let mut freed = self.removed(partition).filter(|it| it.why.frees_offsets());
+        freed.any(|it| between.contains(&it.event) && it.from <= offset && offset < it.to)
+    }
+
+    fn removed(&self, partition: &Partition) -> impl Iterator<Item = &Removed> {
+        self.removals.get(partition).into_iter().flatten()
+    }
+
+    /// Whether anything was written down after this time.
+    pub(super) fn goes_on_after(&self, micros: u64) -> bool {
+        self.events.last().is_some_and(|it| micros < it.at)
+    }
+
+    pub(super) fn is_poll(&self, event: usize) -> bool {
+        matches!(self.events[event].what, What::Poll { .. })
+    }
+
+    /// Whether what this producer is told is written has to stay.
+    pub(super) fn must_stay(&self, client: &str) -> bool {
+        match self.producers.get(client).map(|it| it.acks) {
+            Some(Durability::All) => true,
+            Some(Durability::Leader) => self.leaders_are_steady,
+            Some(Durability::None) | None => false,
+        }
+    }
+
+    pub(super) fn is_idempotent(&self, client: &str) -> bool {
+        self.producers.get(client).is_some_and(|it| it.idempotent)
+    }
+
+    /// The topics to which anybody sent.
+    pub(super) fn topics(&self) -> BTreeSet<&'a str> {
+        self.sends.iter().map(|it| it.topic).collect()
+    }
+}
+
+fn see<'a>(
+    seen: &mut BTreeMap<&'a Partition, BTreeMap<i64, Vec<Sighting<'a>>>>,
+    partition: &'a Partition,
+    offset: i64,
+    sighting: Sighting<'a>,
+) {
+    seen.entry(partition).or_default().entry(offset).or_default().push(sighting);
+}
