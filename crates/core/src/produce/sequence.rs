@@ -270,7 +270,8 @@ impl<P> Sequence<P> {
         self.settle();
     }
 
-    /// Gives up what is overdue. What is in flight then keeps its place until its answer comes.
+    /// Gives up what is overdue, and what is left behind if the numbers start again. What is in flight then keeps its
+    /// place until its answer comes.
     pub(super) fn expire(&mut self, now: Moment) {
         while let Some(index) = self.batches.iter().position(|it| it.payload.is_some()) {
             // Batches have the same time from their first record on, so the first is due first.
@@ -281,6 +282,7 @@ impl<P> Sequence<P> {
             self.give_up(index, Reason::Expired(error));
         }
         self.settle();
+        self.renew();
     }
 
     /// Gives up everything.
