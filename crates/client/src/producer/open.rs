@@ -192,6 +192,12 @@ impl Open {
             Err(rejected) => Err(refused(rejected, &record.topic, partition)),
         }
     }
+
+    /// The time of a record that was just pushed runs since it was sent.
+    pub(super) fn backdate(&mut self, pushed: &Delivery, since: Moment) {
+        let lane = self.batches.lane(pushed.topic_partition());
+        self.batches.backdate(lane, since);
+    }
 }
 
 impl Lanes {

@@ -20,7 +20,10 @@ impl Producer {
     pub async fn send(&self, record: ProducerRecord) -> Result<Delivery> {
         match self.shared.push(&record)? {
             Pushed::Taken(delivery) => Ok(delivery),
-            Pushed::Full | Pushed::Unknown => self.shared.clone().send_in_turn(&record).await,
+            Pushed::Full | Pushed::Unknown => {
+                let since = self.shared.context.now();
+                self.shared.clone().send_in_turn(&record, since).await
+            }
         }
     }
 
@@ -47,14 +50,17 @@ impl Producer {
     pub async fn send_many(&self, records: impl IntoIterator<Item = ProducerRecord>) -> Deliveries {
         let mut deliveries = Deliveries::default();
         let mut records = records.into_iter();
+        // The time of all of them runs from the call on, once one has had to wait.
+        let (since, mut late) = (self.shared.context.now(), None);
         loop {
             let mut together: VecDeque<_> = records.by_ref().take(TOGETHER).collect();
             if together.is_empty() {
                 return deliveries;
             }
-            while self.shared.push_all(&mut together, &mut deliveries) {
+            while self.shared.push_all(&mut together, &mut deliveries, late) {
                 let Some(record) = together.pop_front() else { continue };
-                let sent = self.shared.clone().send_in_turn(&record).await;
+                let sent = self.shared.clone().send_in_turn(&record, since).await;
+                late = Some(since);
                 deliveries.push(sent.unwrap_or_else(|error| failed(&record, error)));
             }
         }
@@ -92,14 +98,23 @@ impl Shared {
         pushed
     }
 
-    /// Pushes records until one is not taken, which stays; says whether there is one.
-    fn push_all(&self, records: &mut VecDeque<ProducerRecord>, deliveries: &mut Deliveries) -> bool {
+    /// Pushes records until one is not taken, which stays; says whether there is one. Those that are late were sent
+    /// at that moment.
+    fn push_all(
+        &self,
+        records: &mut VecDeque<ProducerRecord>,
+        deliveries: &mut Deliveries,
+        late: Option<Moment>,
+    ) -> bool {
         self.push_by(|open, time| {
             while open.waiting == 0
                 && let Some(record) = records.front()
             {
                 match open.push(|| self.context.now(), time, record) {
-                    Ok(Pushed::Taken(delivery)) => deliveries.push(delivery),
+                    Ok(Pushed::Taken(delivery)) => {
+                        late.into_iter().for_each(|since| open.backdate(&delivery, since));
+                        deliveries.push(delivery);
+                    }
                     Ok(Pushed::Full | Pushed::Unknown) => return true,
                     Err(error) => deliveries.push(failed(record, error)),
                 }
@@ -109,17 +124,23 @@ impl Shared {
         })
     }
 
-    /// Waits for what is missing: first to know the topic, then for memory, behind those who came before.
-    async fn send_in_turn(self: Arc<Self>, record: &ProducerRecord) -> Result<Delivery> {
-        let deadline = self.context.now() + self.config.delivery_timeout;
+    /// Waits for what is missing: first to know the topic, then for memory, behind those who came before. The time of
+    /// the record runs since it was sent.
+    async fn send_in_turn(self: Arc<Self>, record: &ProducerRecord, since: Moment) -> Result<Delivery> {
+        let deadline = since + self.config.delivery_timeout;
         self.know(&record.topic, record.partition, deadline).await?;
         let _waiting = Waiting::new(&self);
         let sent = async {
             let _first = self.line.lock().await;
             loop {
-                if let Pushed::Taken(delivery) =
-                    self.push_by(|open, time| open.push(|| self.context.now(), time, record))?
-                {
+                let pushed: Result<Pushed> = self.push_by(|open, time| {
+                    let pushed = open.push(|| self.context.now(), time, record)?;
+                    if let Pushed::Taken(delivery) = &pushed {
+                        open.backdate(delivery, since);
+                    }
+                    Ok(pushed)
+                });
+                if let Pushed::Taken(delivery) = pushed? {
                     return Ok(delivery);
                 }
                 self.room.notified().await;

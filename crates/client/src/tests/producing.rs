@@ -394,6 +394,23 @@ async fn who_waits_for_memory_is_served_in_turn() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_of_a_record_runs_while_it_waits_for_memory() {
+    let errors = vec![ErrorCode::NotEnoughReplicas; 1_000];
+    let world = World::new(Log { errors, ..Log::default() }).await;
+    let patience = Duration::from_secs(2);
+    let builder = Producer::builder(&world.client).memory_bytes(300).delivery_timeout(patience);
+    let producer = builder.build().expect("it can be so");
+    let value = "x".repeat(200);
+    let first = producer.send(record(&value)).await.expect("there is memory");
+    tokio::time::sleep(patience / 2).await;
+    let began = tokio::time::Instant::now();
+    let second = producer.send(record(&value)).await.expect("the first is given up in time");
+    assert_eq!(first.await.expect_err("nothing is taken").kind(), ErrorKind::TimedOut);
+    assert_eq!(second.await.expect_err("nothing is taken").kind(), ErrorKind::TimedOut);
+    assert!(began.elapsed() <= patience + Duration::from_millis(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_own_partitioner_is_asked_and_what_it_makes_up_is_refused() {
     let world = World::new(Log::default()).await;
     let choose = |record: &ProducerRecord, among: Partitions<'_>| {

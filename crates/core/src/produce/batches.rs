@@ -205,6 +205,14 @@ impl<T: Clone> Batches<T> {
         Ok(Pushed { ticket: &open.ticket, index, news: true })
     }
 
+    /// The latest record of a partition was sent at that moment already, and had to wait until it could be pushed: its
+    /// batch is given up as if it had been opened then.
+    pub fn backdate(&mut self, lane: Lane, since: Moment) {
+        if let Some(open) = &mut self.lanes[lane.0 as usize].open {
+            open.since = open.since.min(since);
+        }
+    }
+
     /// Lets every open batch go as soon as it can. [`is_flushed`](Self::is_flushed) tells when all that was pushed
     /// before is done.
     pub fn flush(&mut self) -> Mark {
@@ -790,6 +798,36 @@ mod tests {
         assert!(!producer.batches.is_flushed(mark));
         producer.answered(id, ErrorCode::None);
         assert!(producer.batches.is_flushed(mark) && !producer.batches.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_behind_when_numbers_start_again_is_told_at_once() {
+        let mut producer = lingering(Duration::ZERO);
+        producer.push(0, 10).expect("there is memory");
+        let mark = producer.batches.flush();
+        let (id, ..) = producer.sends(NOW)[0].clone();
+        producer.batches.on_cut(NOW, id, session::Fate::Unknown, &mut producer.rng);
+        let later = NOW + Duration::from_secs(1);
+        let (id, ..) = producer.sends(later)[0].clone();
+        producer.answered(id, ErrorCode::UnknownProducerId);
+        assert_eq!(producer.sends(later + Duration::from_secs(1)).len(), 0);
+        let orphaned = Failure { reason: Reason::Orphaned, maybe_written: true };
+        assert_eq!(producer.done(), Some((1, Err(orphaned))), "nothing else would ever ask again");
+        assert!(producer.batches.is_flushed(mark) && producer.batches.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_waited_has_that_much_less_time() {
+        let mut producer = lingering(Duration::from_secs(60));
+        producer.push(0, 10).expect("there is memory");
+        let waited = Duration::from_millis(700);
+        let lane = producer.batches.lane(&orders(0));
+        producer.batches.backdate(lane, Moment(NOW.0 - waited.as_micros() as u64));
+        producer.batches.backdate(lane, NOW);
+        let end = NOW + (Config::default().delivery_timeout - waited);
+        assert_eq!(producer.sends(end).len(), 0, "it is given up before it is sent");
+        let failure = producer.done().expect("it is done").1.expect_err("it is late");
+        assert_eq!(failure.reason, Reason::Expired(None));
     }
 
     #[test]
