@@ -1,6 +1,6 @@
 //! What can go wrong with a broker as a whole. What goes wrong with a request is said in its response.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -32,6 +32,16 @@ pub enum ErrorKind {
     Full,
     /// The broker was stopped.
     Stopped,
+}
+
+impl ErrorKind {
+    /// What it means that something could not be written.
+    pub(crate) fn of_writing(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Disk,
+        }
+    }
 }
 
 impl Error {

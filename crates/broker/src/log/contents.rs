@@ -270,7 +270,8 @@ impl Contents {
 }
 
 pub(super) fn not_moved(disk: &dyn Disk, error: io::Error) -> Error {
-    Error::new(ErrorKind::Disk, format!("a segment in {} could not be written", disk.path())).because(error)
+    let kind = ErrorKind::of_writing(&error);
+    Error::new(kind, format!("a segment in {} could not be written", disk.path())).because(error)
 }
 
 /// The bytes of the first batch and of those after it that may go along, and how many that are.

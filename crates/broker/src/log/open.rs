@@ -93,8 +93,8 @@ async fn begin(disk: &dyn Disk, chance: &mut Rng, options: &Options) -> Result<I
     let entries = vec![Entry::Opened(Opened { cluster_id: chance.uuid(), times: 0 })];
     let bytes = image::encode(anchor, entries.iter().cloned());
     image::store(disk, &bytes).await.map_err(|failure| {
-        Error::new(ErrorKind::Disk, format!("{} in {place} could not be stored", failure.what))
-            .because(failure.error)
+        let kind = ErrorKind::of_writing(&failure.error);
+        Error::new(kind, format!("{} in {place} could not be stored", failure.what)).because(failure.error)
     })?;
     Ok(Image { anchor, entries })
 }

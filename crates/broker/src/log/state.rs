@@ -231,11 +231,9 @@ impl State {
     pub(super) fn unwritten(&self, what: &str, error: &io::Error) -> Unwritten {
         let place = self.contents.files.disk.path();
         let message = format!("{what} in {place} could not be written: {error}");
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Unwritten { kind: ErrorKind::Full, message: format!("{message}; make room there") }
-            }
-            _ => Unwritten { kind: ErrorKind::Disk, message },
+        match ErrorKind::of_writing(error) {
+            kind @ ErrorKind::Full => Unwritten { kind, message: format!("{message}; make room there") },
+            kind => Unwritten { kind, message },
         }
     }
 

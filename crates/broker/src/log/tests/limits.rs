@@ -51,6 +51,25 @@ async fn any_sync_of_a_checkpoint_that_fails_ends_writing_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_broker_that_needs_room_to_start_says_so_and_starts_once_there_is_some() {
+    let disk = Memory::unreliable();
+    let options = Options { move_bytes: 1 << 20, ..small() };
+    let broker = Broker::open(disk.clone(), options).await.unwrap();
+    let at = broker.topic("orders", 1).await;
+    for _ in 0..10 {
+        broker.append(at, &batch(&["x".repeat(150)])).await;
+    }
+    broker.kill().await;
+    disk.limit_space(Some(0));
+    let error = Broker::open(disk.clone(), small()).await.err().expect("segments are to be written");
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert!(error.is_retriable());
+    disk.limit_space(None);
+    let broker = Broker::open(disk, small()).await.unwrap();
+    assert_eq!(broker.values(at).len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_disk_refuses_batches_serves_reads_and_goes_on_once_there_is_room() {
     let disk = Memory::new();
     let broker = Broker::open(disk.clone(), small()).await.unwrap();
