@@ -145,6 +145,23 @@ fn the_architecture_page_names_every_crate_and_room() {
     assert!(missing.is_empty(), "ARCHITECTURE.md does not name {missing:?}");
 }
 
+/// The table of faults says which tests show that they do no harm: all of those are there.
+#[test]
+fn the_table_of_faults_names_tests_that_are_there() {
+    let files: Vec<_> = files("src").into_iter().chain(files("tests")).collect();
+    let table = files.iter().find(|it| it.path == "crates/client/src/tests/rows.rs").expect("it is there");
+    let mut missing = Vec::new();
+    for row in table.text.lines().filter(|it| it.starts_with("//! |")) {
+        for name in row.split('`').skip(1).step_by(2) {
+            let is_there = |it: &Source| it.text.contains(&format!("fn {name}()"));
+            if !files.iter().any(is_there) {
+                missing.push(name);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
 /// A source file of a crate, its path relative to the workspace.
 struct Source {
     path: String,
@@ -177,6 +194,11 @@ fn root() -> PathBuf {
 }
 
 fn sources() -> Vec<Source> {
+    files("src")
+}
+
+/// What lies in folders of this name.
+fn files(within: &str) -> Vec<Source> {
     let mut files = Vec::new();
     let mut folders = vec![root().join("crates")];
     while let Some(folder) = folders.pop() {
@@ -185,7 +207,7 @@ fn sources() -> Vec<Source> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|it| it == "rs")
-                && path.components().any(|it| it.as_os_str() == "src")
+                && path.components().any(|it| it.as_os_str() == within)
             {
                 let text = fs::read_to_string(&path).expect("a source file is text");
                 let path = path.strip_prefix(root()).expect("it lies below the root").display().to_string();

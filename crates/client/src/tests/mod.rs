@@ -6,3 +6,4 @@ mod network;
 mod parted;
 pub(crate) mod peer;
 mod producing;
+mod rows;

@@ -1,5 +1,5 @@
-//! Networks that fail, and clusters whose brokers come and go, played by a script. N1 to N10 are rows of the catalogue
-//! of faults in `tests/rows.rs`.
+//! Networks that fail, and clusters whose brokers come and go, played by a script. What begins with a letter and a
+//! number is a row of the catalogue in `rows`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -310,6 +310,43 @@ async fn a_broker_that_sends_clients_back_is_left_for_the_configured_addresses()
     tokio::time::sleep(Duration::from_secs(2)).await;
     write(&producer, 0, "b").await;
     assert_eq!(way.net().asked(Api::Produce).last().map(|it| it.0), Some("three"));
+}
+
+/// P8: an outage that is longer than the delivery timeout fails what was sent in it, each record in time, and nothing
+/// that is sent when it is over.
+#[tokio::test(start_paused = true)]
+async fn an_outage_fails_every_record_in_time_and_the_producer_goes_on() {
+    const DELIVERY: Duration = Duration::from_secs(20);
+    let way = Way::to(Net::pair());
+    let builder = Producer::builder(&way.client("one,two").await).delivery_timeout(DELIVERY);
+    let producer = builder.build().expect("it can be built");
+    write(&producer, 0, "a").await;
+    write(&producer, 1, "b").await;
+    way.net().up.clear();
+    drain(&way);
+    let mut sent = Vec::new();
+    for number in 0..80 {
+        let record = ProducerRecord::to("orders").partition(number % 2).value("lost");
+        let (before, delivery) = (Instant::now(), producer.send(record).await.expect("there is room"));
+        sent.push(tokio::spawn(async move { (delivery.await, before.elapsed()) }));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let early = sent.split_off(40);
+    for task in sent {
+        let (outcome, took) = task.await.expect("it does not panic");
+        let kind = outcome.expect_err("nobody is there").kind();
+        assert!([ErrorKind::TimedOut, ErrorKind::Disconnected].contains(&kind), "{kind:?}");
+        // One request, at most, is waited for beyond the time of delivery.
+        assert!(took <= DELIVERY + Duration::from_secs(5), "{took:?}");
+    }
+    way.net().silent.clear();
+    way.net().up.extend(["one", "two"]);
+    assert!(write(&producer, 0, "c").await < Duration::from_secs(3));
+    assert!(write(&producer, 1, "d").await < Duration::from_secs(3));
+    for task in early {
+        let (_, took) = task.await.expect("it does not panic");
+        assert!(took <= DELIVERY + Duration::from_secs(5), "{took:?}");
+    }
 }
 
 /// N9: a broker that moves to another address is talked to there, even if whoever is at the old one answers.

@@ -29,23 +29,28 @@ use crate::{
 
 /// One partition of `orders`.
 #[derive(Default)]
-struct Log {
+pub(super) struct Log {
     /// A larger batch is refused.
-    bytes_max: Option<usize>,
+    pub(super) bytes_max: Option<usize>,
     /// A record without a key is refused, as a compacted topic does.
-    keys: bool,
+    pub(super) keys: bool,
     /// What the next requests are answered with.
-    errors: Vec<ErrorCode>,
-    values: Vec<String>,
-    windows: Windows,
-    identities: i64,
+    pub(super) errors: Vec<ErrorCode>,
+    /// So many times a batch is appended and the connection breaks before that is said.
+    pub(super) cuts: usize,
+    /// Metadata says that there is no such topic.
+    pub(super) is_missing: bool,
+    pub(super) values: Vec<String>,
+    pub(super) windows: Windows,
+    pub(super) identities: i64,
     /// The acks of each produce request.
-    acks: Vec<i16>,
+    pub(super) acks: Vec<i16>,
 }
 
 impl Log {
     fn reply(&mut self, mut asked: Asked) -> Reply {
         match asked.api() {
+            Api::Metadata if self.is_missing => asked.answer(&missing()),
             Api::Metadata => asked.answer(&metadata()),
             Api::InitProducerId => {
                 self.identities += 1;
@@ -57,6 +62,10 @@ impl Log {
                 self.acks.push(request.acks);
                 let records = request.topic_data[0].partition_data[0].records.clone().expect("a batch");
                 let answer = answer(self.append(records));
+                if self.cuts > 0 {
+                    self.cuts -= 1;
+                    return Reply::Cut;
+                }
                 if request.acks == 0 { Reply::Silence } else { asked.answer(&answer) }
             }
             api => panic!("{api:?} is not in the script"),
@@ -122,14 +131,21 @@ fn metadata() -> MetadataResponse {
     MetadataResponse { brokers: vec![broker], topics: vec![topic], ..Default::default() }
 }
 
+fn missing() -> MetadataResponse {
+    let mut missing = metadata();
+    missing.topics[0].partitions.clear();
+    missing.topics[0].error_code = ErrorCode::UnknownTopicOrPartition.code();
+    missing
+}
+
 /// A client of the log.
-struct World {
+pub(super) struct World {
     log: Arc<Mutex<Log>>,
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl World {
-    async fn new(log: Log) -> Self {
+    pub(super) async fn new(log: Log) -> Self {
         let log = Arc::new(Mutex::new(log));
         let script = log.clone();
         let peer = Peer::new(move |asked| script.lock().expect("no script panics").reply(asked));
@@ -137,23 +153,23 @@ impl World {
         Self { log, client: builder.connect().await.expect("the peer answers") }
     }
 
-    fn log(&self) -> MutexGuard<'_, Log> {
+    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().expect("no script panics")
     }
 
     /// A producer that waits for more until it is flushed.
-    fn producer(&self) -> Producer {
+    pub(super) fn producer(&self) -> Producer {
         let builder = Producer::builder(&self.client).linger(Duration::from_secs(60));
         builder.build().expect("it can be built")
     }
 }
 
-fn record(value: &str) -> ProducerRecord {
+pub(super) fn record(value: &str) -> ProducerRecord {
     ProducerRecord::to("orders").value(value)
 }
 
 /// Sends all at once; says where each came to lie.
-async fn send_all(
+pub(super) async fn send_all(
     producer: &Producer,
     records: impl IntoIterator<Item = ProducerRecord>,
 ) -> Vec<crate::Result<Option<i64>>> {
