@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use crate::node::Node;
+use crate::{faults::Errors, node::Node};
 
 /// Who is at the other end of a connection, and by which address it came in.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub(crate) struct Call<'a> {
     pub(crate) peer: &'a Peer,
     pub(crate) version: i16,
     pub(crate) client_id: Option<String>,
+    /// What of a fetch a fault refuses.
+    pub(crate) refused: Errors,
 }
 
 /// A future that outlives the call it came from.
@@ -43,4 +45,17 @@ pub(crate) enum Answer<T> {
     Silence,
     /// By closing the connection, which is all that a request without a response can be told.
     Close(&'static str),
+}
+
+impl<T: Send + 'static> Answer<T> {
+    /// Changes the response, once there is one.
+    pub(crate) fn map(self, change: impl FnOnce(T) -> T + Send + 'static) -> Self {
+        match self {
+            Self::Now(response) => Self::Now(change(response)),
+            Self::Later(response) => Self::Later(Box::pin(async move { change(response.await) })),
+            Self::Parked(response) => Self::Parked(Box::pin(async move { change(response.await) })),
+            Self::Silence => Self::Silence,
+            Self::Close(reason) => Self::Close(reason),
+        }
+    }
 }

@@ -16,7 +16,8 @@ use vltava_wire::{Api, Encoder, OverLimit};
 
 use crate::{
     call::Peer,
-    dispatch::{self, Refusal, Reply},
+    dispatch::{self, Dispatched, Refusal, Reply},
+    faults::{self, Way},
     memory::Share,
     node::Node,
 };
@@ -72,7 +73,7 @@ where
         end = converse(stream, &node, &peer) => end,
     };
     match end {
-        Ok(()) | Err(End::Io(_)) => (),
+        Ok(()) | Err(End::Io(_) | End::Fault) => (),
         Err(reason) => node.refused(&peer.host, &reason),
     }
 }
@@ -81,14 +82,21 @@ where
 #[derive(Debug)]
 enum End {
     Io(io::Error),
-    Cut { missing: usize },
+    Cut {
+        missing: usize,
+    },
     TooShort(i32),
     NotAdmitted(NotAdmitted),
     NoRoom(OverLimit),
-    TooSlow { api: Api, length: usize },
+    TooSlow {
+        api: Api,
+        length: usize,
+    },
     NotTaken,
     NoApi(i16),
     Refused(Refusal),
+    /// Somebody wanted it to.
+    Fault,
 }
 
 impl fmt::Display for End {
@@ -106,6 +114,7 @@ impl fmt::Display for End {
             Self::NotTaken => write!(f, "the peer took nothing of a reply for {WRITE_TIME_MAX:?}"),
             Self::NoApi(key) => write!(f, "API {key} is not served, or this is not the Kafka protocol"),
             Self::Refused(refusal) => write!(f, "{refusal}"),
+            Self::Fault => f.write_str("a fault cut the connection"),
         }
     }
 }
@@ -120,6 +129,18 @@ impl From<io::Error> for End {
 struct Owed {
     reply: Reply,
     _until_written: Arc<()>,
+    /// What a fault has happen to it.
+    way_back: Way,
+    /// Tells a reader that is to rest after it.
+    _rest_from: Option<oneshot::Sender<Infallible>>,
+}
+
+/// A request that took effect.
+struct Done {
+    reply: Option<Reply>,
+    way_back: Way,
+    /// How long not to read on after the reply.
+    rest: Option<Duration>,
 }
 
 /// Reads and writes until there is nothing more to read, and then writes what is still owed.
@@ -167,12 +188,21 @@ async fn read(
         let frame = in_time(node, api, length, &mut frames).await?;
         // The log has copied what it was sent; of other requests something may be kept until they are answered.
         let is_large_request = api != Api::Produce && frame.len() >= LARGE_BYTES;
-        let reply = dispatch(node, peer, share, frame).await?;
+        let dispatched = dispatch(node, peer, share, frame).await?;
+        let done = carry_out(node, dispatched).await?;
         // Whoever keeps bytes of a request has copied them.
         drop(room);
-        let Some(reply) = reply else { continue };
-        let is_large_reply = matches!(&reply, Reply::Now(frame) if frame.len() >= LARGE_BYTES);
-        place.send(Owed { reply, _until_written: owed.clone() });
+        let Some(Done { reply, way_back, rest }) = done else { return forget(node, &mut frames).await };
+        let (rest_from, written) = rest.map(|_| oneshot::channel()).unzip();
+        let is_large_reply = matches!(&reply, Some(Reply::Now(frame)) if frame.len() >= LARGE_BYTES);
+        if let Some(reply) = reply {
+            place.send(Owed { reply, _until_written: owed.clone(), way_back, _rest_from: rest_from });
+        }
+        if let (Some(time), Some(written)) = (rest, written) {
+            // Nothing is ever sent, but the sender goes with the reply.
+            let _ = written.await;
+            after(node, time).await;
+        }
         if (is_large_request || is_large_reply) && queue.reserve_many(IN_FLIGHT_MAX).await.is_err() {
             return Ok(());
         }
@@ -221,7 +251,12 @@ async fn after(node: &Node, time: Duration) {
 }
 
 /// Has a request take effect: in the connection's own memory, or if that is too little, in that of all.
-async fn dispatch(node: &Arc<Node>, peer: &Peer, share: &Share, frame: Bytes) -> Result<Option<Reply>, End> {
+async fn dispatch<'a>(
+    node: &'a Arc<Node>,
+    peer: &'a Peer,
+    share: &Share,
+    frame: Bytes,
+) -> Result<Dispatched<'a>, End> {
     let mut dispatched = dispatch::dispatch(node, peer, frame.clone(), share.request());
     for room in node.memory.rooms() {
         match dispatched {
@@ -233,6 +268,38 @@ async fn dispatch(node: &Arc<Node>, peer: &Peer, share: &Share, frame: Bytes) ->
     dispatched.map_err(End::Refused)
 }
 
+/// Has a request take effect that a fault held up. `None` if neither it arrives nor anything after it.
+async fn carry_out(node: &Node, dispatched: Dispatched<'_>) -> Result<Option<Done>, End> {
+    let struck = match dispatched {
+        Dispatched::Done(reply) => return Ok(Some(Done { reply, way_back: Way::default(), rest: None })),
+        Dispatched::Struck(struck) => struck,
+    };
+    if let Some(delay) = struck.way_there.delay {
+        after(node, delay).await;
+    }
+    match struck.way_there.end {
+        None => {
+            let reply = (struck.act)().map_err(End::Refused)?;
+            Ok(Some(Done { reply, way_back: struck.way_back, rest: struck.rest }))
+        }
+        Some(faults::End::Silence) => Ok(None),
+        Some(faults::End::Cut(_)) => Err(End::Fault),
+    }
+}
+
+/// Reads what comes and lets it go, until nothing comes any more.
+async fn forget(node: &Node, frames: &mut Frames<impl AsyncRead + Unpin>) -> Result<(), End> {
+    loop {
+        frames.buffer.clear();
+        frames.buffer.reserve(READ_BYTES);
+        tokio::select! {
+            biased;
+            read = frames.reader.read_buf(&mut frames.buffer) => if read? == 0 { return Ok(()) },
+            () = after(node, IDLE_TIME_MAX) => return Ok(()),
+        }
+    }
+}
+
 /// Writes replies in their order. After the last request nobody is known to be there, so that the first reply which
 /// still waits for others is the end: a group must not count on who may have gone.
 async fn write(
@@ -241,6 +308,7 @@ async fn write(
     mut replies: mpsc::Receiver<Owed>,
     mut read_to_the_end: oneshot::Receiver<Infallible>,
 ) -> Result<(), End> {
+    let mut is_silent = false;
     while let Some(owed) = replies.recv().await {
         let frame = match owed.reply {
             Reply::Now(frame) => frame,
@@ -251,13 +319,37 @@ async fn write(
                 _ = &mut read_to_the_end => return Ok(()),
             },
         };
-        write_frame(node, &mut writer, frame).await?;
+        if let Some(delay) = owed.way_back.delay {
+            after(node, delay).await;
+        }
+        let end = owed.way_back.end;
+        is_silent |= end == Some(faults::End::Silence);
+        if !is_silent {
+            let bytes_max = if let Some(faults::End::Cut(bytes)) = end { bytes } else { usize::MAX };
+            write_frame(node, &mut writer, frame, bytes_max).await?;
+        }
+        if let Some(faults::End::Cut(_)) = end {
+            return Err(End::Fault);
+        }
     }
     Ok(())
 }
 
-async fn write_frame(node: &Node, writer: &mut (impl AsyncWrite + Unpin), frame: Encoder) -> Result<(), End> {
-    let mut segments: VecDeque<Bytes> = frame.into_segments().into();
+/// Writes a frame, or its first so many bytes.
+async fn write_frame(
+    node: &Node,
+    writer: &mut (impl AsyncWrite + Unpin),
+    frame: Encoder,
+    bytes_max: usize,
+) -> Result<(), End> {
+    let mut left = bytes_max;
+    let cut = |mut segment: Bytes| {
+        segment.truncate(left);
+        left -= segment.len();
+        segment
+    };
+    let segments = frame.into_segments().into_iter().map(cut);
+    let mut segments: VecDeque<Bytes> = segments.filter(|segment| !segment.is_empty()).collect();
     while !segments.is_empty() {
         let slices: Vec<_> =
             segments.iter().take(SEGMENTS_MAX).map(|segment| io::IoSlice::new(segment)).collect();

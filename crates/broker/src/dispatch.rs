@@ -4,13 +4,12 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use vltava_core::session::greeting;
-use vltava_wire::{
-    Api, DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, Permit, Request, Wire, frame,
-};
+use vltava_wire::{Api, DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, Permit, Wire, frame};
 
 use crate::{
     api,
     call::{Answer, Call, Later, Peer},
+    faults::{self, Errors, Strikes, Struck, Target},
     node::Node,
 };
 
@@ -20,6 +19,14 @@ pub(crate) enum Reply {
     Later(Later<Result<Encoder, Refusal>>),
     /// One that waits for what others do.
     Parked(Later<Result<Encoder, Refusal>>),
+}
+
+/// What became of a request.
+pub(crate) enum Dispatched<'a> {
+    /// It took effect. What there is no reply to needs none.
+    Done(Option<Reply>),
+    /// It met a fault, and has no effect yet.
+    Struck(Struck<'a>),
 }
 
 /// Why a connection is closed.
@@ -59,7 +66,12 @@ macro_rules! table {
         /// Every API that is served.
         pub(crate) const SERVED: &[Api] = &[$(Api::$api,)*];
 
-        fn answer(api: Api, call: Call<'_>, correlation_id: i32, input: Decoder) -> Result<Option<Reply>, Refusal> {
+        fn answer<'a>(
+            api: Api,
+            call: Call<'a>,
+            correlation_id: i32,
+            input: Decoder,
+        ) -> Result<Dispatched<'a>, Refusal> {
             match api {
                 $(Api::$api => serve(call, correlation_id, input, api::$module::answer),)*
                 unserved => Err(Refusal::UnknownApi(unserved.key())),
@@ -98,19 +110,19 @@ pub(crate) fn served(key: i16) -> Option<Api> {
     Api::from_key(key).filter(|api| SERVED.contains(api))
 }
 
-/// Has the request in `frame` take effect, and says how it is answered. `None` needs no response. The permit pays
-/// for what it is decoded into, until it is answered.
-pub(crate) fn dispatch(
-    node: &Arc<Node>,
-    peer: &Peer,
+/// Has the request in `frame` take effect, unless a fault holds it up, and says how it is answered. The permit pays for
+/// what it is decoded into, until it is answered.
+pub(crate) fn dispatch<'a>(
+    node: &'a Arc<Node>,
+    peer: &'a Peer,
     frame: Bytes,
     memory: Permit,
-) -> Result<Option<Reply>, Refusal> {
+) -> Result<Dispatched<'a>, Refusal> {
     let mut input = Decoder::new(frame, vltava_wire::Version { number: 0, flexible: false }, memory);
     let header = frame::request_header(&mut input).map_err(Refusal::Header)?;
     let api = served(header.api_key).ok_or(Refusal::UnknownApi(header.api_key))?;
     let version = header.api_version;
-    let call = Call { node, peer, version, client_id: header.client_id };
+    let call = Call { node, peer, version, client_id: header.client_id, refused: Errors::new() };
     if greeting::advertised(api).contains(&version) {
         return answer(api, call, header.correlation_id, input);
     }
@@ -118,21 +130,45 @@ pub(crate) fn dispatch(
         return Err(Refusal::UnknownVersion(api, version));
     }
     encoded(api, 0, header.correlation_id, &greeting::from_the_future(SERVED))
-        .map(|frame| Some(Reply::Now(frame)))
+        .map(|frame| Dispatched::Done(Some(Reply::Now(frame))))
 }
 
-fn serve<R: Request>(
-    call: Call<'_>,
+fn serve<'a, R: Target>(
+    call: Call<'a>,
     correlation_id: i32,
     mut input: Decoder,
-    answer: impl FnOnce(Call<'_>, R) -> Answer<R::Response>,
-) -> Result<Option<Reply>, Refusal> {
+    answer: impl FnOnce(Call<'_>, R) -> Answer<R::Response> + Send + 'static,
+) -> Result<Dispatched<'a>, Refusal> {
     let (api, version) = (R::API, call.version);
     // What follows a request is let go, as Kafka does: librdkafka asks for all topics with three bytes too many.
-    let request = R::decode(&mut input).map_err(|error| Refusal::Decode(api, error))?;
+    let mut request = R::decode(&mut input).map_err(|error| Refusal::Decode(api, error))?;
     // What members of groups leave with the coordinator is counted against a limit of its own.
     let memory = input.into_permit().filter(|_| !matches!(api, Api::JoinGroup | Api::SyncGroup));
-    let encoded = move |response: R::Response| encoded(api, version, correlation_id, &response);
+    let to = Asker { version, correlation_id, memory };
+    let strikes = match call.node.faults.is_armed() {
+        false => Strikes::default(),
+        true => faults::meet(&call, &mut request),
+    };
+    if strikes == Strikes::default() {
+        return respond::<R>(to, answer(call, request)).map(Dispatched::Done);
+    }
+    let (way_there, rest, way_back) = (strikes.way_there, strikes.throttle, strikes.way_back);
+    let act = Box::new(move || respond::<R>(to, faults::carry_out(call, request, strikes, answer)));
+    Ok(Dispatched::Struck(Struck { way_there, act, rest, way_back }))
+}
+
+/// How a response is to be written, and what pays for its request until then.
+struct Asker {
+    version: i16,
+    correlation_id: i32,
+    memory: Option<Permit>,
+}
+
+fn respond<R: Target>(to: Asker, answer: Answer<R::Response>) -> Result<Option<Reply>, Refusal> {
+    let Asker { version, correlation_id, memory } = to;
+    let encoded = move |response: R::Response| {
+        encoded(R::API, R::version_of(&response, version), correlation_id, &response)
+    };
     let later = |response: Later<R::Response>| -> Later<_> {
         Box::pin(async move {
             let response = response.await;
@@ -140,12 +176,12 @@ fn serve<R: Request>(
             encoded(response)
         })
     };
-    match answer(call, request) {
+    match answer {
         Answer::Now(response) => encoded(response).map(|frame| Some(Reply::Now(frame))),
         Answer::Later(response) => Ok(Some(Reply::Later(later(response)))),
         Answer::Parked(response) => Ok(Some(Reply::Parked(later(response)))),
         Answer::Silence => Ok(None),
-        Answer::Close(reason) => Err(Refusal::Asked(api, reason)),
+        Answer::Close(reason) => Err(Refusal::Asked(R::API, reason)),
     }
 }
 

@@ -8,7 +8,7 @@ use vltava_core::{
 };
 use vltava_wire::{
     ErrorCode,
-    messages::{FetchRequest, FetchResponse},
+    messages::{FetchRequest, FetchResponse, fetch::FetchTopic},
 };
 
 pub(crate) struct FetchSessions(Mutex<(Sessions, Rng)>);
@@ -32,6 +32,11 @@ impl FetchSessions {
     pub(crate) fn on_response(&self, now: Moment, handle: Handle, response: FetchResponse) -> FetchResponse {
         let (sessions, chance) = &mut *self.lock();
         sessions.on_response(now, chance, handle, response)
+    }
+
+    /// See `Sessions::preview`.
+    pub(crate) fn preview(&self, request: &FetchRequest) -> Vec<FetchTopic> {
+        self.lock().0.preview(request)
     }
 
     fn lock(&self) -> MutexGuard<'_, (Sessions, Rng)> {

@@ -15,6 +15,7 @@ use vltava_wire::{ErrorCode, Uuid};
 use crate::{
     coordinator::Coordinator,
     denied::Denied,
+    faults::Faults,
     fetch_sessions::FetchSessions,
     ledger::topics::Topic,
     log::{self, Log, Position},
@@ -35,6 +36,7 @@ pub(crate) struct Node {
     pub(crate) coordinator: Arc<Coordinator>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) memory: Memory,
+    pub(crate) faults: Faults,
     /// Whether a topic that a client asks for is created by the way.
     pub(crate) auto_create_topics: bool,
     /// From when on a refused connection is warned about again, in microseconds.
@@ -54,12 +56,13 @@ impl Node {
         log: Log,
         mut rng: Rng,
         memory: Memory,
+        faults: Faults,
         auto_create_topics: bool,
     ) -> Self {
         let fetch_sessions = FetchSessions::new(Rng::new(rng.bits()));
         let coordinator = Arc::new(Coordinator::new(clock.clone(), rng));
         let warn_from = AtomicU64::new(0);
-        Self { clock, log, coordinator, fetch_sessions, memory, auto_create_topics, warn_from }
+        Self { clock, log, coordinator, fetch_sessions, memory, faults, auto_create_topics, warn_from }
     }
 
     /// The topic that a request means: by its id from some version on, by its name before.

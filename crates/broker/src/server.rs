@@ -23,6 +23,7 @@ use crate::{
     Builder, Error, ErrorKind, Result,
     call::{Advertised, Peer},
     connection,
+    faults::Faults,
     log::{Keeper, Log},
     memory::{Memory, RequestMemory},
     node::{NewTopic, Node},
@@ -103,6 +104,11 @@ impl Broker {
         self.node.memory.usage()
     }
 
+    /// What is to go wrong, for tests.
+    pub fn faults(&self) -> Faults {
+        self.node.faults.clone()
+    }
+
     /// Stops cleanly: takes no more requests, closes every connection, writes a checkpoint.
     pub async fn shutdown(mut self) -> Result<()> {
         self.stop.send_replace(true);
@@ -171,11 +177,14 @@ pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     let options = builder.log.clone();
     options.check()?;
     let clock = builder.resolved_clock();
-    let mut rng = Rng::new(builder.resolved_seed());
+    let seed = builder.resolved_seed();
+    let mut rng = Rng::new(seed);
+    // Faults have chance of their own: with and without them a seed is the same cluster.
+    let faults = Faults::new(Rng::new(!seed));
     let disk = builder.resolved_disk()?;
     let (log, keeper) = Log::open(disk, clock.clone(), Rng::new(rng.bits()), options).await?;
     let memory = Memory::new(builder.request_memory);
-    let node = Arc::new(Node::new(clock, log, rng, memory, builder.auto_create_topics));
+    let node = Arc::new(Node::new(clock, log, rng, memory, faults, builder.auto_create_topics));
     let mut listeners = Vec::new();
     for address in &builder.listen {
         listeners.extend(listen(address).await?);

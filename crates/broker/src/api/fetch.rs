@@ -7,7 +7,10 @@
 //! its log and this one part. From 13 on topics go by id. There are no transactions and no replicas: both isolation
 //! levels see all that is settled.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use vltava_wire::{
@@ -21,7 +24,7 @@ use vltava_wire::{
 
 use crate::{
     call::{Answer, Call},
-    epoch,
+    epoch, faults,
     log::{Bounds, Chunk, PartitionId, Refused},
     node::Node,
     park,
@@ -42,6 +45,9 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) fn answer(call: Call<'_>, mut request: FetchRequest) -> Answer<FetchResponse> {
     let node = call.node.clone();
+    if let Some(code) = faults::of_session(&call.refused, call.version) {
+        return Answer::Now(FetchResponse { error_code: code.code(), ..Default::default() });
+    }
     let now = node.clock.now();
     let session = match node.fetch_sessions.on_request(now, call.version >= IDS_SINCE, &mut request) {
         Ok(session) => session,
@@ -49,7 +55,7 @@ pub(crate) fn answer(call: Call<'_>, mut request: FetchRequest) -> Answer<FetchR
     };
     let wait = u64::try_from(request.max_wait_ms).unwrap_or(0);
     let deadline = now + Duration::from_millis(wait).min(WAIT_MAX);
-    let fetch = Fetch::new(&node, call.version, request);
+    let fetch = Fetch::new(&call, request);
     Answer::Parked(Box::pin(async move {
         let read = || fetch.read(&node);
         let is_enough = |marks: &Vec<Mark>| fetch.is_enough(&node, marks);
@@ -71,15 +77,25 @@ struct Topic {
     name: String,
     asked_id: Uuid,
     found: Result<Uuid, ErrorCode>,
+    /// Partitions that a fault has fail.
+    failing: BTreeMap<i32, ErrorCode>,
     partitions: Vec<FetchPartition>,
 }
 
 impl Fetch {
-    fn new(node: &Node, version: i16, request: FetchRequest) -> Self {
+    fn new(call: &Call<'_>, request: FetchRequest) -> Self {
         let topic = |asked: FetchTopic| {
-            let found = node.find_topic(&asked.topic, asked.topic_id, version >= IDS_SINCE);
+            let found = call.node.find_topic(&asked.topic, asked.topic_id, call.version >= IDS_SINCE);
+            let known = found.as_ref().map_or(&*asked.topic, |topic| &*topic.name);
+            let failing = faults::of_topic(&call.refused, known);
             let found = found.map(|topic| topic.id);
-            Topic { name: asked.topic, asked_id: asked.topic_id, found, partitions: asked.partitions }
+            Topic {
+                name: asked.topic,
+                asked_id: asked.topic_id,
+                found,
+                failing,
+                partitions: asked.partitions,
+            }
         };
         let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(RESPONSE_BYTES_MAX);
         Self {
@@ -105,7 +121,11 @@ impl Fetch {
     fn read(&self, node: &Node) -> park::Read<Vec<FetchableTopicResponse>, Vec<Mark>> {
         let mut taken = Taken::default();
         let mut read = |topic: &Topic| {
-            let read = |asked| self.read_partition(node, topic.found, asked, &mut taken);
+            let read = |asked: &FetchPartition| {
+                let failing = topic.failing.get(&asked.partition);
+                let found = failing.map_or(topic.found, |code| Err(*code));
+                self.read_partition(node, found, asked, &mut taken)
+            };
             FetchableTopicResponse {
                 topic: topic.name.clone(),
                 topic_id: topic.asked_id,

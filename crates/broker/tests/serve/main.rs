@@ -3,6 +3,8 @@
 mod caller;
 mod commits;
 mod configs;
+mod faults;
+mod faults_everywhere;
 mod fetch;
 mod fetch_sessions;
 mod groups;

@@ -74,7 +74,7 @@ pub enum Handle {
     },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Session {
     by_id: bool,
     /// Of the next request.
@@ -96,7 +96,7 @@ enum Topic {
     Id(Uuid),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Wanted {
     asked: FetchPartition,
     turn: u64,
@@ -133,6 +133,18 @@ impl Sessions {
                 Ok(Handle::Begins { topics: request.topics.clone(), by_id })
             }
             epoch => self.go_on(now, id, epoch, by_id, request),
+        }
+    }
+
+    /// What a request is about, all that its session adds included. It is not taken.
+    pub fn preview(&self, request: &FetchRequest) -> Vec<FetchTopic> {
+        match self.sessions.get(&request.session_id) {
+            Some(session) if request.session_epoch == session.epoch => {
+                let mut session = session.clone();
+                session.change(&mut request.clone());
+                session.topics()
+            }
+            _ => request.topics.clone(),
         }
     }
 
@@ -330,6 +342,16 @@ impl Session {
         }
         failed || has_records || diverges || differs
     }
+}
+
+/// Whether an error is one of sessions, which a response as a whole is told.
+pub fn is_of_session(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::FetchSessionIdNotFound
+            | ErrorCode::InvalidFetchSessionEpoch
+            | ErrorCode::FetchSessionTopicIdError
+    )
 }
 
 fn can_be_remembered(topics: &[FetchTopic]) -> bool {
