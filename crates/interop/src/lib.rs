@@ -1,1 +1,5 @@
 //! Strangers: librdkafka, kcat and a real Apache Kafka beside our own ends.
+
+mod cluster;
+
+pub use cluster::{Cluster, stranger};

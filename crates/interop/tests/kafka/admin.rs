@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use vltava_client::{Client, ErrorCode, NewTopic, Offset, TopicPartition};
 
-use crate::cluster::Cluster;
+use vltava_interop::Cluster;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_groups_and_offsets_are_as_another_client_left_them() {

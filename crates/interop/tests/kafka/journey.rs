@@ -16,7 +16,7 @@ use vltava_client::{
     TopicPartition,
 };
 
-use crate::cluster::Cluster;
+use vltava_interop::Cluster;
 
 const TOPIC: &str = "journeys";
 const GROUP: &str = "travellers";
@@ -45,10 +45,10 @@ async fn a_group_reads_what_was_acknowledged_though_a_node_is_killed_and_restart
     let mut stored = produce(producer.clone(), 0..PART).await;
     let two = Reader::start(&client, &seen).await;
     let away = tokio::spawn(produce(producer.clone(), PART..2 * PART));
-    block_in_place(|| cluster.kill(2));
+    block_in_place(|| cluster.node(2).kill());
     stored.extend(away.await.expect("every record is delivered"));
     let back = tokio::spawn(produce(producer.clone(), 2 * PART..3 * PART));
-    block_in_place(|| cluster.start(2));
+    block_in_place(|| cluster.node(2).start());
     stored.extend(back.await.expect("every record is delivered"));
     // One member may have read all of that before the other was let in.
     tokio::time::timeout(PATIENCE, shared(&client)).await.expect("both members get partitions");

@@ -3,6 +3,5 @@
 //! The tests fetch Kafka from Maven Central, once, and start it by `kafka/cluster`; see there for what it needs.
 
 mod admin;
-mod cluster;
 mod journey;
 mod stranger;

@@ -2,7 +2,7 @@
 
 use vltava_broker::Broker;
 
-use crate::cluster::stranger;
+use vltava_interop::stranger;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kafkas_own_client_finds_our_broker_as_it_should_be() {
