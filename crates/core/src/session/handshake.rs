@@ -93,20 +93,27 @@ impl Handshake {
     /// Takes the answer, a frame without its length. None means that `poll` has another question.
     pub fn on_answer(&mut self, frame: Bytes) -> Result<Option<Versions>, HandshakeError> {
         // The error comes first in every version, behind a header that is four bytes long in every version.
-        let refused = frame.get(4..6) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes());
-        let version = if refused { 0 } else { self.version };
-        let answer = response_body::<ApiVersionsRequest>(frame, version, ANSWER_BYTES_MAX)
+        if frame.get(4..6) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes()) {
+            return self.on_refusal(frame).map(|()| None);
+        }
+        let answer = response_body::<ApiVersionsRequest>(frame, self.version, ANSWER_BYTES_MAX)
             .map_err(HandshakeError::Unreadable)?;
         match answer.error_code.into() {
             ErrorCode::None => Ok(Some(Versions::from(answer))),
-            ErrorCode::UnsupportedVersion if self.state == State::Asked && self.version > 0 => {
-                self.version = Versions::from(answer).highest(Api::ApiVersions).unwrap_or(0);
-                self.state = State::ToAskAgain;
-                Ok(None)
-            }
-            ErrorCode::UnsupportedVersion => Err(HandshakeError::NoVersion),
             code => Err(HandshakeError::Refused(code)),
         }
+    }
+
+    /// Asks again in a version that the broker says it knows. Some do not say it as they should, in version 0; that
+    /// is also the one that everybody knows.
+    fn on_refusal(&mut self, frame: Bytes) -> Result<(), HandshakeError> {
+        if self.state != State::Asked || self.version == 0 {
+            return Err(HandshakeError::NoVersion);
+        }
+        let answer = response_body::<ApiVersionsRequest>(frame, 0, ANSWER_BYTES_MAX).ok();
+        self.version = answer.and_then(|it| Versions::from(it).highest(Api::ApiVersions)).unwrap_or(0);
+        self.state = State::ToAskAgain;
+        Ok(())
     }
 }
 
@@ -234,6 +241,18 @@ mod tests {
         assert_eq!((version, request.client_software_name.as_str()), (2, ""));
         let answer = greeting::answer(Api::ALL, version, &request);
         assert!(handshake.on_answer(frame(2, &answer)).expect("it is readable").is_some());
+    }
+
+    #[test]
+    fn a_broker_whose_refusal_makes_no_sense_is_asked_in_version_zero() {
+        let mut handshake = Handshake::new("vltava", "0.1.0");
+        assert_eq!(handshake.poll().map(|it| it.0), Some(4));
+        // As librdkafka's mock refuses: compactly, as nobody does in version 0.
+        let refusal = [0, 0, 0, 0, 0, 35, 1, 0, 18, 0, 0, 0, 2, 0, 0, 0, 0];
+        assert!(handshake.on_answer(Bytes::copy_from_slice(&refusal)).expect("it is a refusal").is_none());
+        assert_eq!(handshake.poll().map(|it| it.0), Some(0));
+        let again = handshake.on_answer(Bytes::copy_from_slice(&refusal));
+        assert!(matches!(again, Err(HandshakeError::NoVersion)), "{again:?}");
     }
 
     #[test]
