@@ -11,7 +11,7 @@ pub(super) struct Facts<'a> {
     pub(super) calls: Vec<Made<'a>>,
     pub(super) sends: Vec<Sent<'a>>,
     pub(super) logs: BTreeMap<&'a Partition, Log<'a>>,
-    /// What was seen at which offset, in order, by anybody: who acknowledged it, who was handed it, who read the log.
+    /// What was seen at which offset, in order, by anybody: who acknowledged it for good, who was handed it, who read the log.
     pub(super) seen: BTreeMap<&'a Partition, BTreeMap<i64, Vec<Sighting<'a>>>>,
     /// Who went without a word, and when.
     pub(super) crashed: BTreeMap<&'a str, usize>,
@@ -63,11 +63,14 @@ impl<'a> Facts<'a> {
         for (at, event) in history.events.iter().enumerate() {
             facts.learn(at, &event.what);
         }
-        for it in &facts.sends {
+        let mut seen = std::mem::take(&mut facts.seen);
+        // Where a record came to lie that need not stay there, another may lie in the end.
+        for it in facts.sends.iter().filter(|it| facts.must_stay(it.client)) {
             if let (Fate::Acknowledged(partition, Some(offset)), Some(event)) = (it.fate, it.ended) {
-                see(&mut facts.seen, partition, offset, Sighting { event, value: it.value });
+                see(&mut seen, partition, offset, Sighting { event, value: it.value });
             }
         }
+        facts.seen = seen;
         facts.seen.values_mut().flat_map(BTreeMap::values_mut).for_each(|it| it.sort_by_key(|it| it.event));
         facts
     }

@@ -110,7 +110,11 @@ fn a_lost_write_is_found() {
     holds(&[SENT, removed, emptied]);
     // Of what was only sent to the leader, some may go with it.
     let to_the_leader = SENT.replace("\"acks\":\"all\"", "\"acks\":\"leader\"");
-    holds(&[&to_the_leader, r#"{"type":"fault","fault":"power_loss","node":1}"#, emptied]);
+    let lost_power = r#"{"type":"fault","fault":"power_loss","node":1}"#;
+    holds(&[&to_the_leader, lost_power, emptied]);
+    // Then another record may lie where it was acknowledged.
+    let anothers = r#"{"type":"log","partition":"t-0","start":0,"end":1,"records":[[0,"p:1"]]}"#;
+    holds(&[&to_the_leader.replace("\"idempotent\":true", "\"idempotent\":false"), lost_power, anothers]);
     breaks(Invariant::LostWrite, &[&to_the_leader, r#"{"type":"fault","fault":"cut"}"#, emptied]);
     holds(&[&SENT.replace("\"acks\":\"all\"", "\"acks\":\"none\""), emptied]);
 }
