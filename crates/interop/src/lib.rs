@@ -1,5 +1,7 @@
 //! Strangers: librdkafka, kcat and a real Apache Kafka beside our own ends.
 
 mod cluster;
+mod ends;
 
-pub use cluster::{Cluster, stranger};
+pub use cluster::{Cluster, Node, stranger};
+pub use ends::{Ends, drain, ends, note_log, partitions};

@@ -8,6 +8,7 @@ use tokio::{
 };
 use vltava_core::Rng;
 use vltava_interop::{Cluster, Node};
+use vltava_sim::history::{self, Recorder, What};
 
 /// Milliseconds from one fault to the next.
 const GAP: Range<u64> = 1_500..4_500;
@@ -77,8 +78,8 @@ impl Plan {
         (kills, self.0.len() - kills)
     }
 
-    /// Does it to a cluster. In the end every node is there and answers.
-    pub(crate) async fn play(&self, cluster: &Cluster) {
+    /// Does it to a cluster, and writes it down. In the end every node is there and answers.
+    pub(crate) async fn play(&self, cluster: &Cluster, recorder: &Recorder) {
         let start = Instant::now();
         let mut away: BTreeMap<u32, JoinHandle<()>> = BTreeMap::new();
         for absence in &self.0 {
@@ -88,7 +89,10 @@ impl Plan {
                 before.await.expect("the node does as it is told");
             }
             eprintln!("{:6.1} s: {absence}", start.elapsed().as_secs_f64());
-            away.insert(absence.node, tokio::spawn(absence.play(cluster.node(absence.node))));
+            away.insert(
+                absence.node,
+                tokio::spawn(absence.play(cluster.node(absence.node), recorder.clone())),
+            );
         }
         for (_, last) in away {
             last.await.expect("the node does as it is told");
@@ -108,14 +112,17 @@ impl Absence {
         self.at + self.away + if self.fault == Fault::Kill { STARTING } else { Duration::ZERO }
     }
 
-    async fn play(self, node: Node) {
-        let (leave, come): (fn(Node), fn(Node)) = match self.fault {
-            Fault::Kill => (Node::kill, Node::start),
-            Fault::Pause => (Node::pause, Node::resume),
+    async fn play(self, node: Node, recorder: Recorder) {
+        let number = self.node as i32;
+        let (fault, leave, come): (_, fn(Node), fn(Node)) = match self.fault {
+            Fault::Kill => (history::Fault::Kill { node: number }, Node::kill, Node::start),
+            Fault::Pause => (history::Fault::Freeze { node: number }, Node::pause, Node::resume),
         };
+        recorder.note(What::Fault(fault));
         spawn_blocking(move || leave(node)).await.expect("the node does as it is told");
         sleep(self.away).await;
         spawn_blocking(move || come(node)).await.expect("the node does as it is told");
+        recorder.note(What::Fault(history::Fault::Back { node: number }));
     }
 }
 

@@ -4,4 +4,6 @@
 
 mod admin;
 mod journey;
+mod nearest;
 mod stranger;
+mod unclean;
