@@ -1,16 +1,46 @@
 //! One request as an API sees it, and the ways to answer it.
 
-use std::{pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
+
+use vltava_core::cluster::NodeId;
+use vltava_wire::ErrorCode;
 
 use crate::{faults::Errors, node::Node};
 
-/// Who is at the other end of a connection, and by which address it came in.
+/// Who is at the other end of a connection, and to which node it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     /// Its address, as DescribeGroups shows it.
     pub(crate) host: String,
+    /// The node that it takes us for.
+    pub(crate) node: NodeId,
     /// What it is told to connect to.
-    pub(crate) advertised: Advertised,
+    pub(crate) advertised: Directory,
+}
+
+/// The address of each node, as one client is told it.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory(Arc<[Advertised]>);
+
+impl Directory {
+    /// Of all nodes, in order.
+    pub(crate) fn new(addresses: impl IntoIterator<Item = Advertised>) -> Self {
+        Self(addresses.into_iter().collect())
+    }
+
+    /// Where a node is.
+    ///
+    /// # Panics
+    /// If it is not one of the broker's.
+    pub(crate) fn of(&self, node: NodeId) -> &Advertised {
+        let index = usize::try_from(node.0 - 1).ok();
+        index.and_then(|it| self.0.get(it)).expect("who leads or coordinates is a node there is")
+    }
+
+    /// In order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (NodeId, &Advertised)> {
+        (1..).map(NodeId).zip(self.0.iter())
+    }
 }
 
 /// An address that clients are told.
@@ -18,6 +48,20 @@ pub(crate) struct Peer {
 pub(crate) struct Advertised {
     pub(crate) host: String,
     pub(crate) port: u16,
+}
+
+impl Advertised {
+    /// The address of the node that comes so many after the one at this address.
+    pub(crate) fn after(&self, further: u16) -> Self {
+        Self { host: self.host.clone(), port: self.port.saturating_add(further) }
+    }
+}
+
+impl fmt::Display for Advertised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
 }
 
 /// What a request comes with.
@@ -28,6 +72,16 @@ pub(crate) struct Call<'a> {
     pub(crate) client_id: Option<String>,
     /// What of a fetch a fault refuses.
     pub(crate) refused: Errors,
+}
+
+impl Call<'_> {
+    /// Whether a group is coordinated by the node that was asked.
+    pub(crate) fn check_coordinator(&self, group: &str) -> Result<(), ErrorCode> {
+        match self.node.coordinator_of(group) == self.peer.node {
+            true => Ok(()),
+            false => Err(ErrorCode::NotCoordinator),
+        }
+    }
 }
 
 /// A future that outlives the call it came from.

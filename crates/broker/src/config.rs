@@ -31,8 +31,9 @@ pub enum Sync {
 #[derive(Clone)]
 pub struct Builder {
     pub(crate) folder: Option<PathBuf>,
+    pub(crate) nodes: usize,
     pub(crate) listen: Vec<String>,
-    pub(crate) advertise: Option<String>,
+    pub(crate) advertise: Vec<String>,
     pub(crate) topics: Vec<(String, i32)>,
     pub(crate) log: LogOptions,
     pub(crate) clock: Option<Arc<dyn Clock>>,
@@ -46,8 +47,9 @@ impl Builder {
     pub(crate) fn new(folder: Option<PathBuf>) -> Self {
         Self {
             folder,
+            nodes: 1,
             listen: Vec::new(),
-            advertise: None,
+            advertise: Vec::new(),
             topics: Vec::new(),
             log: LogOptions::default(),
             clock: None,
@@ -58,8 +60,23 @@ impl Builder {
         }
     }
 
+    /// How many node ids it has, from 1 on, 64 at most; 1 unless said. Each has its own addresses, leads its share of
+    /// the partitions and coordinates its share of the groups; leaders [move](Broker::move_leader), and nodes
+    /// [stop](crate::NodeHandle::stop). It is a stage on which to test how clients fail over, and no cluster: there is
+    /// one process with one journal, nothing is replicated, and nothing is safer than on a single node.
+    ///
+    /// Partition 0 of a new topic is led by node 1, partition 1 by node 2, and so on around. Topics that are there
+    /// keep their leaders over a restart, and which nodes are stopped is forgotten.
+    #[must_use]
+    pub fn nodes(mut self, count: usize) -> Self {
+        self.nodes = count;
+        self
+    }
+
     /// Listens on `host:port`; may be said several times. Port 0 takes a free one. `localhost` is both 127.0.0.1
-    /// and ::1, on the same port. A broker that listens nowhere is reached by [`Broker::connect`] alone.
+    /// and ::1, on the same port. Of several nodes each takes a free one of its own, or the first takes the port that
+    /// is said and the others those that follow. A broker that listens nowhere is reached by [`Broker::connect`]
+    /// alone.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen.push(address.into());
@@ -67,10 +84,11 @@ impl Builder {
     }
 
     /// The `host:port` that clients are told to use, for a broker behind a name or a forwarded port. Unless said,
-    /// each client is told the address it came in by.
+    /// each client is told the address it came in by. Several nodes are told of each its own, if it is said
+    /// as many times; said once it is the first one's, and the others have the ports that follow.
     #[must_use]
     pub fn advertise(mut self, address: impl Into<String>) -> Self {
-        self.advertise = Some(address.into());
+        self.advertise.push(address.into());
         self
     }
 
@@ -164,6 +182,7 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("folder", &self.folder)
+            .field("nodes", &self.nodes)
             .field("listen", &self.listen)
             .field("advertise", &self.advertise)
             .field("topics", &self.topics)

@@ -32,6 +32,14 @@ pub enum ErrorKind {
     Full,
     /// The broker was stopped.
     Stopped,
+    /// There is no such topic or partition.
+    UnknownTopicOrPartition,
+    /// The broker has no node with this id.
+    UnknownNode,
+    /// The node is stopped, and cannot lead.
+    NodeStopped,
+    /// The node is the last that runs, and cannot be stopped.
+    LastNode,
 }
 
 impl ErrorKind {

@@ -2,6 +2,10 @@
 //!
 //! It is never part of a cluster and says so: what needs replicas is served as if one were enough, or refused by
 //! name. Everything it acknowledges is in its journal first.
+//!
+//! For tests of failover it can pretend: [`Builder::nodes`] gives it several node ids, each with an address of its own,
+//! which lead and coordinate in turn, and stop and start. They are faces of one broker, with one journal in one
+//! process: nothing is replicated, and nothing is safer than with one.
 
 mod api;
 mod call;
@@ -12,23 +16,30 @@ mod coordinator;
 mod denied;
 pub mod disk;
 mod dispatch;
+mod doors;
 mod entropy;
-mod epoch;
 mod error;
 pub mod faults;
 mod fetch_sessions;
+mod leadership;
 mod ledger;
+mod listen;
 mod log;
 mod memory;
+mod moves;
 mod node;
+mod node_handle;
+mod nodes;
 mod park;
 mod server;
 mod topic_rules;
 
 pub use clock::SystemClock;
 pub use config::{Builder, Sync};
+pub use doors::Connector;
 pub use error::{Error, ErrorKind, Result};
 pub use log::Options as LogOptions;
 pub use memory::RequestMemory;
-pub use server::{Broker, Connector};
+pub use node_handle::NodeHandle;
+pub use server::Broker;
 pub use vltava_wire::ErrorCode;

@@ -1,15 +1,15 @@
-//! The one node: what every connection shares.
+//! What every connection shares, whichever node it came to: all nodes are one.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use tracing::{debug, info, warn};
-use vltava_core::{Clock, Rng};
+use vltava_core::{Clock, Rng, cluster::NodeId};
 use vltava_wire::{ErrorCode, Uuid};
 
 use crate::{
@@ -20,11 +20,9 @@ use crate::{
     ledger::topics::Topic,
     log::{self, Log, Position},
     memory::Memory,
+    nodes::Nodes,
     topic_rules::{self, configs::Given},
 };
-
-/// The number of the only node there is.
-pub(crate) const NODE_ID: i32 = 1;
 
 /// A refused connection is worth a warning no more often than this; each is in the debug log.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
@@ -39,6 +37,9 @@ pub(crate) struct Node {
     pub(crate) faults: Faults,
     /// Whether a topic that a client asks for is created by the way.
     pub(crate) auto_create_topics: bool,
+    nodes: Mutex<Nodes>,
+    /// Who moves leaders waits for those who do.
+    pub(crate) moving: tokio::sync::Mutex<()>,
     /// From when on a refused connection is warned about again, in microseconds.
     warn_from: AtomicU64,
 }
@@ -47,6 +48,8 @@ pub(crate) struct Node {
 pub(crate) struct NewTopic<'a> {
     pub(crate) name: &'a str,
     pub(crate) partitions: i32,
+    /// Who is to lead each partition, or none to have the nodes do it in turn.
+    pub(crate) leaders: Vec<NodeId>,
     pub(crate) configs: Given,
 }
 
@@ -57,12 +60,38 @@ impl Node {
         mut rng: Rng,
         memory: Memory,
         faults: Faults,
+        nodes: Nodes,
         auto_create_topics: bool,
     ) -> Self {
         let fetch_sessions = FetchSessions::new(Rng::new(rng.bits()));
         let coordinator = Arc::new(Coordinator::new(clock.clone(), rng));
-        let warn_from = AtomicU64::new(0);
-        Self { clock, log, coordinator, fetch_sessions, memory, faults, auto_create_topics, warn_from }
+        Self {
+            clock,
+            log,
+            coordinator,
+            fetch_sessions,
+            memory,
+            faults,
+            auto_create_topics,
+            nodes: Mutex::new(nodes),
+            moving: tokio::sync::Mutex::new(()),
+            warn_from: AtomicU64::new(0),
+        }
+    }
+
+    /// Which nodes there are, and which of them run.
+    pub(crate) fn nodes(&self) -> Nodes {
+        self.lock_nodes().clone()
+    }
+
+    /// The nodes as they are and, while this is held, as they stay. The log's lock may be taken under it.
+    pub(crate) fn lock_nodes(&self) -> MutexGuard<'_, Nodes> {
+        self.nodes.lock().expect("nothing panics with this lock")
+    }
+
+    /// Who coordinates a group.
+    pub(crate) fn coordinator_of(&self, group: &str) -> NodeId {
+        self.lock_nodes().coordinator(group)
     }
 
     /// The topic that a request means: by its id from some version on, by its name before.
@@ -75,10 +104,15 @@ impl Node {
 
     /// Creates a topic. It is there at once; that it stays is certain when its position is settled.
     pub(crate) fn create_topic(&self, new: NewTopic<'_>) -> Result<(Arc<Topic>, Position), Denied> {
-        let NewTopic { name, partitions, configs } = new;
+        let NewTopic { name, partitions, leaders, configs } = new;
         topic_rules::check_name(name)?;
         let partitions = topic_rules::partitions(partitions)?;
-        let created = self.log.create_topic(name, partitions, &configs);
+        let nodes = self.lock_nodes();
+        let leader =
+            |it: usize| leaders.get(it).map_or_else(|| nodes.first_leader(it), |it| nodes.successor(*it));
+        let leaders: Vec<_> = (0..usize::from(partitions)).map(leader).collect();
+        let created = self.log.create_topic(name, &leaders, &configs);
+        drop(nodes);
         let (topic, position) = created.map_err(|refused| told(name, &refused))?;
         info!(topic = name, partitions, id = %topic.id, "topic created");
         Ok((topic, position))
@@ -86,7 +120,7 @@ impl Node {
 
     /// Creates the topic that a client asked about.
     pub(crate) fn create_by_the_way(&self, name: &str) -> Result<Arc<Topic>, ErrorCode> {
-        let new = NewTopic { name, partitions: -1, configs: Given::new() };
+        let new = NewTopic { name, partitions: -1, leaders: Vec::new(), configs: Given::new() };
         match self.create_topic(new) {
             Ok((topic, _)) => Ok(topic),
             // Somebody else was faster.

@@ -1,59 +1,35 @@
 //! The broker as its user holds it: starts, listens, hands out connections, stops.
 
-use std::{
-    collections::BTreeMap,
-    fmt, io,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use tokio::{
-    io::DuplexStream,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinHandle,
-};
-use tracing::{debug, error, info, warn};
-use vltava_core::Rng;
+use tokio::{io::DuplexStream, net::TcpListener, sync::watch, task::JoinHandle};
+use tracing::{debug, error, info};
+use vltava_core::{Rng, cluster::NodeId};
 use vltava_wire::ErrorCode;
 
 use crate::{
-    Builder, Error, ErrorKind, Result,
-    call::{Advertised, Peer},
-    connection,
+    Builder, Connector, Error, ErrorKind, NodeHandle, Result,
+    call::Advertised,
+    doors::Doors,
     faults::Faults,
+    listen::{listen, parse_address, port_after},
     log::{Keeper, Log},
     memory::{Memory, RequestMemory},
+    moves::unknown_node,
     node::{NewTopic, Node},
+    nodes::{NODES_MAX, Nodes},
 };
-
-/// Bytes on their way in each direction of an in-process connection.
-const PIPE_BYTES: usize = 64 << 10;
-
-/// How long accepting pauses when the process has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A running broker. It stops when it is dropped, as if its process had been killed, and its folder is free a moment
 /// later, when its tasks have noticed. [`Broker::shutdown`] stops it cleanly, which makes the next start quick, and
 /// the folder is free when it returns.
 pub struct Broker {
-    addresses: Vec<SocketAddr>,
-    advertise: Option<Advertised>,
-    node: Arc<Node>,
-    /// Says stop, and knows when the last task has: each holds a receiver.
-    stop: Arc<watch::Sender<bool>>,
+    pub(crate) node: Arc<Node>,
+    pub(crate) doors: Arc<Doors>,
+    /// Says stop, and knows when the last task that serves no connection has: each holds a receiver.
+    stop: watch::Sender<bool>,
     cluster_id: String,
     keeper: JoinHandle<()>,
-}
-
-/// Opens connections in process. It keeps neither the broker from stopping nor its folder from another.
-#[derive(Clone)]
-pub struct Connector {
-    peer: Peer,
-    node: Weak<Node>,
-    stop: Weak<watch::Sender<bool>>,
 }
 
 impl Broker {
@@ -68,30 +44,43 @@ impl Broker {
         Builder::new(Some(folder.into()))
     }
 
-    /// Where it listens, with the ports that were free. Empty for a broker that is reached in process only.
+    /// Where it listens, with the ports that were free, in order of node. Empty for a broker that is reached in process
+    /// only.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.clone()
+        self.doors.addresses()
     }
 
-    /// What to give a client as its bootstrap servers: the advertised address, or else all that are listened on.
+    /// What to give a client as its bootstrap servers: the advertised addresses, or else all that are listened on.
     pub fn bootstrap(&self) -> String {
-        if self.addresses.is_empty() || self.advertise.is_some() {
-            let Advertised { host, port } = self.advertised(None);
-            return if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        }
-        let addresses: Vec<_> = self.addresses.iter().map(SocketAddr::to_string).collect();
-        addresses.join(",")
+        self.doors.bootstrap()
     }
 
-    /// Opens a connection in process, served like one over TCP. Call it on a tokio runtime.
+    /// Opens a connection in process to the first node that runs, served like one over TCP. Call it on a tokio runtime.
     pub fn connect(&self) -> DuplexStream {
         self.connector().connect().expect("a broker that was not stopped takes connections")
     }
 
     /// What opens such connections after the broker was moved or stopped.
     pub fn connector(&self) -> Connector {
-        let peer = Peer { host: "in-process".to_owned(), advertised: self.advertised(None) };
-        Connector { peer, node: Arc::downgrade(&self.node), stop: Arc::downgrade(&self.stop) }
+        Connector::new(None, &self.node, &self.doors)
+    }
+
+    /// Its nodes, in order.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeHandle<'_>> {
+        let nodes = self.node.nodes();
+        nodes.all().collect::<Vec<_>>().into_iter().map(|it| NodeHandle::new(self, it))
+    }
+
+    /// The node with this id.
+    pub fn node(&self, id: i32) -> Result<NodeHandle<'_>> {
+        let id = NodeId(id);
+        if self.node.nodes().has(id) { Ok(NodeHandle::new(self, id)) } else { Err(unknown_node(id)) }
+    }
+
+    /// Has another node lead a partition: its leader epoch rises by one, and the old leader refuses who still asks it.
+    /// When this returns, that outlives the process. Nothing happens if the node leads already.
+    pub async fn move_leader(&self, topic: &str, partition: i32, to: i32) -> Result<()> {
+        self.node.move_leader(topic, partition, NodeId(to)).await
     }
 
     /// The cluster id, as Metadata tells it.
@@ -112,6 +101,7 @@ impl Broker {
     /// Stops cleanly: takes no more requests, closes every connection, writes a checkpoint.
     pub async fn shutdown(mut self) -> Result<()> {
         self.stop.send_replace(true);
+        self.doors.close_all().await;
         self.stop.closed().await;
         let stopped = self.node.log.stop().await;
         // It has nothing left to do; once it is gone, another broker may have the folder.
@@ -125,7 +115,8 @@ impl Broker {
     async fn create_topics(&self, topics: &[(String, i32)]) -> Result<()> {
         let wrong = |message: String| Error::new(ErrorKind::Config, message);
         for (name, partitions) in topics {
-            let new = NewTopic { name, partitions: *partitions, configs: BTreeMap::new() };
+            let (partitions, leaders, configs) = (*partitions, Vec::new(), BTreeMap::new());
+            let new = NewTopic { name, partitions, leaders, configs };
             match self.node.create_topic(new) {
                 Ok((_, position)) => self.node.log.settled(position).await?,
                 Err(refused) if refused.code == ErrorCode::TopicAlreadyExists => (),
@@ -134,33 +125,11 @@ impl Broker {
         }
         Ok(())
     }
-
-    fn advertised(&self, local: Option<SocketAddr>) -> Advertised {
-        advertised(self.advertise.as_ref(), local.or(self.addresses.first().copied()))
-    }
-}
-
-impl Connector {
-    /// Opens a connection, as [`Broker::connect`] does. A broker that was stopped refuses it.
-    pub fn connect(&self) -> io::Result<DuplexStream> {
-        let stop = self.stop.upgrade().map(|stop| stop.subscribe()).filter(|stop| !*stop.borrow());
-        let (Some(stop), Some(node)) = (stop, self.node.upgrade()) else {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        };
-        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        tokio::spawn(connection::serve(stop, theirs, node, self.peer.clone()));
-        Ok(ours)
-    }
-}
-
-impl fmt::Debug for Connector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").finish_non_exhaustive()
-    }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
+        self.doors.cut();
         self.stop.send_replace(true);
         self.keeper.abort();
     }
@@ -168,12 +137,12 @@ impl Drop for Broker {
 
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broker").field("addresses", &self.addresses).finish_non_exhaustive()
+        f.debug_struct("Broker").field("addresses", &self.addresses()).finish_non_exhaustive()
     }
 }
 
 pub(crate) async fn start(builder: Builder) -> Result<Broker> {
-    let advertise = builder.advertise.as_deref().map(parse_address).transpose()?;
+    let advertise = checked_addresses(&builder)?;
     let options = builder.log.clone();
     options.check()?;
     let clock = builder.resolved_clock();
@@ -184,24 +153,62 @@ pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     let disk = builder.resolved_disk()?;
     let (log, keeper) = Log::open(disk, clock.clone(), Rng::new(rng.bits()), options).await?;
     let memory = Memory::new(builder.request_memory);
-    let node = Arc::new(Node::new(clock, log, rng, memory, faults, builder.auto_create_topics));
+    let nodes = Nodes::new(builder.nodes);
+    let node =
+        Arc::new(Node::new(clock, log, rng, memory, faults, nodes.clone(), builder.auto_create_topics));
     let mut listeners = Vec::new();
-    for address in &builder.listen {
-        listeners.extend(listen(address).await?);
+    for further in 0..builder.nodes {
+        listeners.push(listen_all(&builder.listen, further as u16).await?);
     }
-    let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-    let stop = Arc::new(watch::Sender::new(false));
+    let address = |it: &TcpListener| it.local_addr().ok();
+    let addresses = listeners.iter().map(|it| it.iter().filter_map(address).collect()).collect();
+    let doors = Arc::new(Doors::new(addresses, advertise));
+    let stop = watch::Sender::new(false);
     let keeper = tokio::spawn(keep(keeper));
     let cluster_id = node.log.cluster_id().to_string();
-    let broker = Broker { addresses, advertise, node, stop, cluster_id, keeper };
+    let broker = Broker { node, doors, stop, cluster_id, keeper };
+    broker.node.lead_orphans().await?;
     broker.create_topics(&builder.topics).await?;
     tokio::spawn(broker.node.coordinator.clone().run(broker.stop.subscribe()));
-    for listener in listeners {
-        let (node, advertise) = (broker.node.clone(), broker.advertise.clone());
-        tokio::spawn(accept(broker.stop.subscribe(), listener, node, advertise));
+    for (node, listeners) in nodes.all().zip(listeners) {
+        broker.doors.open(node, listeners, &broker.node);
     }
-    info!(cluster_id = %broker.cluster_id, addresses = ?broker.addresses, "single node, ready");
+    let (cluster_id, addresses) = (&broker.cluster_id, broker.addresses());
+    match builder.nodes {
+        1 => info!(%cluster_id, ?addresses, "single node, ready"),
+        nodes => info!(%cluster_id, ?addresses, nodes, "one broker with several node ids, ready"),
+    }
     Ok(broker)
+}
+
+/// The address of each node as the user said it, if all addresses make sense.
+fn checked_addresses(builder: &Builder) -> Result<Vec<Advertised>> {
+    let wrong = |message: String| Err(Error::new(ErrorKind::Config, message));
+    let nodes = builder.nodes;
+    if !(1..=NODES_MAX).contains(&nodes) {
+        return wrong(format!("a broker has 1 to {NODES_MAX} nodes, not {nodes}"));
+    }
+    for address in &builder.listen {
+        port_after(address, parse_address(address)?.port, nodes as u16 - 1)?;
+    }
+    let said = builder.advertise.iter().map(|it| parse_address(it)).collect::<Result<Vec<_>>>()?;
+    match &said[..] {
+        [only] => {
+            port_after(&builder.advertise[0], only.port, nodes as u16 - 1)?;
+            Ok((0..nodes).map(|it| only.after(it as u16)).collect())
+        }
+        all if all.is_empty() || all.len() == nodes => Ok(said),
+        all => wrong(format!("{} addresses are advertised for {nodes} nodes", all.len())),
+    }
+}
+
+/// Listens for the node that comes so many after the first.
+async fn listen_all(addresses: &[String], further: u16) -> Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        listeners.extend(listen(address, further).await?);
+    }
+    Ok(listeners)
 }
 
 /// Keeps the log until it stops.
@@ -211,94 +218,10 @@ async fn keep(keeper: Keeper) {
     }
 }
 
-/// Takes connections until the broker stops.
-async fn accept(
-    mut stop: watch::Receiver<bool>,
-    listener: TcpListener,
-    node: Arc<Node>,
-    advertise: Option<Advertised>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, remote)) => {
-                let peer = tcp_peer(&stream, remote, advertise.as_ref());
-                tokio::spawn(connection::serve(stop.clone(), stream, node.clone(), peer));
-            }
-            Err(error) => {
-                warn!(%error, "cannot accept a connection");
-                let later = node.clock.now() + ACCEPT_PAUSE;
-                node.clock.sleep_until(later).await;
-            }
-        }
-    }
-}
-
-fn tcp_peer(stream: &TcpStream, remote: SocketAddr, advertise: Option<&Advertised>) -> Peer {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%remote, %error, "cannot turn off Nagle's algorithm");
-    }
-    // An IPv4 client of an IPv6 socket knows itself, and us, by IPv4 addresses.
-    let local =
-        stream.local_addr().ok().map(|local| SocketAddr::new(local.ip().to_canonical(), local.port()));
-    let host = format!("/{}", remote.ip().to_canonical());
-    Peer { host, advertised: advertised(advertise, local) }
-}
-
-/// What a client is told to connect to: what the user said, or the address it came in by.
-fn advertised(said: Option<&Advertised>, local: Option<SocketAddr>) -> Advertised {
-    match (said, local) {
-        (Some(said), _) => said.clone(),
-        (None, Some(local)) => Advertised { host: local.ip().to_string(), port: local.port() },
-        (None, None) => Advertised { host: "in-process".to_owned(), port: 9092 },
-    }
-}
-
-/// Listens on every address that `address` names.
-async fn listen(address: &str) -> Result<Vec<TcpListener>> {
-    let Advertised { host, port } = parse_address(address)?;
-    if !host.eq_ignore_ascii_case("localhost") {
-        let listener =
-            TcpListener::bind((host.as_str(), port)).await.map_err(|error| refused(address, error))?;
-        return Ok(vec![listener]);
-    }
-    let first = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| refused(address, error))?;
-    let port = first.local_addr().map_err(|error| refused(address, error))?.port();
-    match TcpListener::bind(("::1", port)).await {
-        Ok(second) => Ok(vec![first, second]),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            Err(refused(&format!("[::1]:{port}"), error))
-        }
-        Err(error) => {
-            debug!(%error, "this machine has no ::1");
-            Ok(vec![first])
-        }
-    }
-}
-
-fn refused(address: &str, error: io::Error) -> Error {
-    Error::new(ErrorKind::Listen, format!("cannot listen on {address}")).because(error)
-}
-
-/// `host:port`, where an IPv6 address is in brackets.
-fn parse_address(address: &str) -> Result<Advertised> {
-    let wrong = || Error::new(ErrorKind::Config, format!("address {address:?} is not of the form host:port"));
-    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
-    let port = port.parse().map_err(|_| wrong())?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    match bare.unwrap_or(host) {
-        "" => Err(wrong()),
-        host if bare.is_none() && host.contains(':') => Err(wrong()),
-        host => Ok(Advertised { host: host.to_owned(), port }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[tokio::test]

@@ -10,13 +10,14 @@ pub trait InProcess {
     /// A client of it, over pipes.
     fn client(&self) -> impl Future<Output = Result<Client>> + Send;
 
-    /// The way to it, for a client that is set up differently: whatever address is asked for, it leads here.
+    /// The way to it, for a client that is set up differently: the address of a node leads to that node, and whatever
+    /// else is asked for to the first that runs.
     fn dial(&self) -> Arc<dyn Dial>;
 }
 
 impl InProcess for Broker {
     fn client(&self) -> impl Future<Output = Result<Client>> + Send {
-        Client::builder().brokers("in-process").dial(self.dial()).connect()
+        Client::builder().brokers(self.bootstrap()).dial(self.dial()).connect()
     }
 
     fn dial(&self) -> Arc<dyn Dial> {
@@ -27,8 +28,8 @@ impl InProcess for Broker {
 struct Pipes(Connector);
 
 impl Dial for Pipes {
-    fn dial(&self, _address: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
-        let pipe = self.0.connect();
+    fn dial(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
+        let pipe = self.0.connect_to(&address.host, address.port);
         Box::pin(async move { Ok(Box::new(pipe?) as Box<dyn Stream>) })
     }
 }

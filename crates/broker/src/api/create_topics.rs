@@ -1,23 +1,25 @@
-//! CreateTopics, versions 2 to 7: topics with all their partitions on this node.
+//! CreateTopics, versions 2 to 7: topics with a replica of each partition on every node, which is one broker.
 //!
-//! A replication factor above 1 is served as 1, with a warning in the log. What becomes of configs is told by
+//! Whatever replication factor is asked for, there are as many replicas as nodes; if that is fewer, there is a warning
+//! in the log. Who says where replicas go says who leads: the first. What becomes of configs is told by
 //! `topic_rules::configs`; the response (5) lists all of them. The response leaves when the topics are settled;
 //! the request's timeout is not needed. Unlike in Kafka, names that differ in '.' and '_' alone do not collide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use vltava_core::cluster::NodeId;
 use vltava_wire::{
     ErrorCode, Uuid,
     messages::{
-        CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs, CreatableTopicResult,
-        CreateTopicsRequest, CreateTopicsResponse,
+        CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs,
+        CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
     },
 };
 
 use crate::{
     call::{Answer, Call},
     denied::Denied,
-    node::{NODE_ID, NewTopic},
+    node::NewTopic,
     topic_rules::{
         self,
         configs::{self, CONFIGS, Given},
@@ -66,11 +68,14 @@ pub(crate) fn answer(call: Call<'_>, request: CreateTopicsRequest) -> Answer<Cre
 struct Created {
     id: Uuid,
     partitions: u16,
+    replicas: usize,
 }
 
 fn create(call: &Call<'_>, asked: &CreatableTopic, validate_only: bool) -> Result<Created, Denied> {
     topic_rules::check_name(&asked.name)?;
-    let partitions = partitions(asked)?;
+    let nodes: Vec<_> = call.node.nodes().all().collect();
+    let (partitions, leaders) = partitions(asked, &nodes)?;
+    let replicas = nodes.len();
     for config in &asked.configs {
         configs::check(&config.name, config.value.as_deref())?;
     }
@@ -79,23 +84,23 @@ fn create(call: &Call<'_>, asked: &CreatableTopic, validate_only: bool) -> Resul
         return Err(Denied::new(ErrorCode::TopicAlreadyExists, message));
     }
     if validate_only {
-        return Ok(Created { id: Uuid::ZERO, partitions });
+        return Ok(Created { id: Uuid::ZERO, partitions, replicas });
     }
-    let replicas = asked.replication_factor;
-    if replicas > 1 {
-        tracing::warn!(topic = asked.name, replicas, "this is a single node: the topic has one replica");
+    let wanted = asked.replication_factor;
+    if usize::try_from(wanted).is_ok_and(|wanted| wanted > replicas) {
+        tracing::warn!(topic = asked.name, wanted, replicas, "a topic has one replica on each node");
     }
     let configs = given(&asked.configs);
-    let new = NewTopic { name: &asked.name, partitions: partitions.into(), configs };
+    let new = NewTopic { name: &asked.name, partitions: partitions.into(), leaders, configs };
     let (topic, _) = call.node.create_topic(new)?;
-    Ok(Created { id: topic.id, partitions })
+    Ok(Created { id: topic.id, partitions, replicas })
 }
 
-/// How many partitions are asked for, by number or by saying where each replica goes.
-fn partitions(asked: &CreatableTopic) -> Result<u16, Denied> {
+/// How many partitions are asked for, by number or by saying where each replica goes, and then who leads them.
+fn partitions(asked: &CreatableTopic, nodes: &[NodeId]) -> Result<(u16, Vec<NodeId>), Denied> {
     if asked.assignments.is_empty() {
         return match asked.replication_factor {
-            DEFAULT | 1.. => topic_rules::partitions(asked.num_partitions),
+            DEFAULT | 1.. => Ok((topic_rules::partitions(asked.num_partitions)?, Vec::new())),
             factor => {
                 let message = format!("topic {} cannot have {factor} replicas", asked.name);
                 Err(Denied::new(ErrorCode::InvalidReplicationFactor, message))
@@ -107,29 +112,39 @@ fn partitions(asked: &CreatableTopic) -> Result<u16, Denied> {
             format!("topic {} has both assignments and numbers of partitions or replicas", asked.name);
         return Err(Denied::new(ErrorCode::InvalidRequest, message));
     }
-    let mut indexes: Vec<_> = asked.assignments.iter().map(|assignment| assignment.partition_index).collect();
-    indexes.sort_unstable();
-    let in_a_row = indexes.iter().zip(0..).all(|(index, expected)| *index == expected);
-    let here = asked.assignments.iter().all(|assignment| assignment.broker_ids == [NODE_ID]);
-    if !in_a_row || !here {
-        let message = format!(
-            "topic {}: partitions go from 0 without a gap, each to broker {NODE_ID} alone",
-            asked.name
-        );
+    let mut assignments: Vec<_> = asked.assignments.iter().collect();
+    assignments.sort_by_key(|it| it.partition_index);
+    let in_a_row = assignments.iter().zip(0..).all(|(it, expected)| it.partition_index == expected);
+    let leaders = assignments.iter().map(|it| first_replica(it, nodes)).collect::<Option<Vec<_>>>();
+    let Some(leaders) = leaders.filter(|_| in_a_row) else {
+        let brokers = match nodes {
+            [only] => format!("broker {only} alone"),
+            [first, .., last] => format!("different brokers of {first} to {last}"),
+            [] => unreachable!("a broker has a node"),
+        };
+        let message = format!("topic {}: partitions go from 0 without a gap, each to {brokers}", asked.name);
         return Err(Denied::new(ErrorCode::InvalidReplicaAssignment, message));
-    }
-    topic_rules::partitions(i32::try_from(indexes.len()).unwrap_or(i32::MAX))
+    };
+    Ok((topic_rules::partitions(i32::try_from(leaders.len()).unwrap_or(i32::MAX))?, leaders))
+}
+
+/// The first of a partition's replicas, which leads, if all of them are different nodes.
+fn first_replica(assigned: &CreatableReplicaAssignment, nodes: &[NodeId]) -> Option<NodeId> {
+    let mut seen = BTreeSet::new();
+    let replicas = &assigned.broker_ids;
+    let all_good = replicas.iter().all(|it| nodes.contains(&NodeId(*it)) && seen.insert(it));
+    replicas.first().map(|it| NodeId(*it)).filter(|_| all_good)
 }
 
 fn result(asked: CreatableTopic, outcome: Result<Created, Denied>) -> CreatableTopicResult {
     let name = asked.name;
     match outcome {
-        Ok(Created { id, partitions }) => CreatableTopicResult {
+        Ok(Created { id, partitions, replicas }) => CreatableTopicResult {
             name,
             topic_id: id,
             error_message: None,
             num_partitions: partitions.into(),
-            replication_factor: 1,
+            replication_factor: replicas as i16,
             configs: Some(described(&given(&asked.configs))),
             ..Default::default()
         },

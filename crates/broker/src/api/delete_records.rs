@@ -14,8 +14,8 @@ use vltava_wire::{
 
 use crate::{
     call::{Answer, Call},
+    leadership,
     log::PartitionId,
-    node::Node,
 };
 
 /// The offset that stands for the high watermark.
@@ -28,7 +28,7 @@ pub(crate) fn answer(call: Call<'_>, request: DeleteRecordsRequest) -> Answer<De
             Ok(_) => Err(ErrorCode::PolicyViolation),
             Err(code) => Err(code),
         };
-        let partitions = topic.partitions.into_iter().map(|asked| delete(call.node, found, asked));
+        let partitions = topic.partitions.into_iter().map(|asked| delete(&call, found, asked));
         DeleteRecordsTopicResult { name: topic.name, partitions: partitions.collect() }
     };
     let topics = request.topics.into_iter().map(delete).collect();
@@ -43,15 +43,17 @@ pub(crate) fn answer(call: Call<'_>, request: DeleteRecordsRequest) -> Answer<De
 }
 
 fn delete(
-    node: &Node,
+    call: &Call<'_>,
     topic: Result<Uuid, ErrorCode>,
     asked: DeleteRecordsPartition,
 ) -> DeleteRecordsPartitionResult {
     let DeleteRecordsPartition { partition_index, offset } = asked;
     let trimmed = topic.and_then(|topic| {
         let at = PartitionId { topic, partition: partition_index };
+        let leader = call.node.log.bounds(at).map_err(|refused| refused.code())?.leader;
+        leadership::check(call.peer.node, leader.epoch, leader)?;
         let until = if offset == HIGH_WATERMARK { None } else { Some(offset) };
-        node.log.delete_records(at, until).map_err(|refused| refused.code())
+        call.node.log.delete_records(at, until).map_err(|refused| refused.code())
     });
     match trimmed {
         Ok(low_watermark) => DeleteRecordsPartitionResult { partition_index, low_watermark, error_code: 0 },

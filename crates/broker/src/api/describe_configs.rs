@@ -16,7 +16,7 @@ use vltava_wire::{
 use crate::{
     call::{Answer, Call},
     denied::Denied,
-    node::{NODE_ID, Node},
+    node::Node,
     topic_rules::configs::{CONFIGS, Config, Given},
 };
 
@@ -65,12 +65,13 @@ fn describe(node: &Node, asked: DescribeConfigsResource, detail: Detail) -> Desc
                 wanted.map(|it| of_topic(it, &topic.configs, detail)).collect()
             }),
         BROKER if resource_name.is_empty() => Ok(Vec::new()),
-        BROKER if resource_name == NODE_ID.to_string() => {
+        BROKER if node.nodes().all().any(|it| resource_name == it.to_string()) => {
             let wanted = CONFIGS.iter().filter(|it| wanted(it.broker_name));
             Ok(wanted.map(|it| of_broker(it, detail)).collect())
         }
         BROKER => {
-            let message = format!("there is no broker {resource_name:?}, only {NODE_ID}");
+            let nodes: Vec<_> = node.nodes().all().map(|it| it.to_string()).collect();
+            let message = format!("there is no broker {resource_name:?}, only {}", nodes.join(", "));
             Err(Denied::new(ErrorCode::InvalidRequest, message))
         }
         other => {

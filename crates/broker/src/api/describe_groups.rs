@@ -5,7 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use vltava_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup};
+use vltava_wire::{
+    ErrorCode,
+    messages::{DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup},
+};
 
 use crate::{
     call::{Answer, Call},
@@ -21,7 +24,12 @@ pub(crate) fn answer(call: Call<'_>, request: DescribeGroupsRequest) -> Answer<D
     // A group that is asked for many times is told once, so that a small request gets no huge response.
     let mut seen = BTreeSet::new();
     let asked = request.groups.into_iter().filter(move |group_id| seen.insert(group_id.clone()));
+    let at = call.peer.node;
     let describe = move |node: &Node, group_id: &str| {
+        if node.coordinator_of(group_id) != at {
+            let error_code = ErrorCode::NotCoordinator.code();
+            return DescribedGroup { error_code, group_id: group_id.to_owned(), ..Default::default() };
+        }
         let has_offsets = !node.log.all_committed(group_id).is_empty();
         let group = node.coordinator.ask(|groups, _| groups.describe(version, group_id, has_offsets));
         DescribedGroup { authorized_operations: operations, ..group }

@@ -4,8 +4,12 @@
 //! least one, however large. Once a batch finds no room, nothing more is read, and a partition that is named again
 //! is not read again. A response that would be too small waits in `park` until batches come or the time is up. From 7
 //! on there are sessions, see `core/fetch/sessions`. A client that says in which epoch it read last (12) is told where
-//! its log and this one part. From 13 on topics go by id. There are no transactions and no replicas: both isolation
-//! levels see all that is settled.
+//! its log and this one part. From 13 on topics go by id. There are no transactions: both isolation levels see all that
+//! is settled.
+//!
+//! As with Kafka's followers, from 11 on any node serves a client that knows the leader's epoch or none (KIP-392); but
+//! no node has a rack, so nobody is sent to another than the leader. Before, only the leader does. Who is refused for
+//! that is told who leads (16).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,18 +17,22 @@ use std::{
 };
 
 use bytes::Bytes;
+use vltava_core::cluster::{Leader, NodeId};
 use vltava_wire::{
     ErrorCode, Uuid,
     messages::{
         FetchRequest, FetchResponse,
-        fetch::{EpochEndOffset, FetchPartition, FetchTopic, FetchableTopicResponse, PartitionData},
+        fetch::{
+            EpochEndOffset, FetchPartition, FetchTopic, FetchableTopicResponse, LeaderIdAndEpoch,
+            NodeEndpoint, PartitionData,
+        },
     },
     record::batches,
 };
 
 use crate::{
-    call::{Answer, Call},
-    epoch, faults,
+    call::{Advertised, Answer, Call, Directory},
+    faults, leadership,
     log::{Bounds, Chunk, PartitionId, Refused},
     node::Node,
     park,
@@ -32,6 +40,12 @@ use crate::{
 
 /// From this version on topics go by id.
 const IDS_SINCE: i16 = 13;
+
+/// From this version on not only leaders are fetched from.
+const FOLLOWERS_SINCE: i16 = 11;
+
+/// From this version on a response says who leads (KIP-951).
+const LEADERS_SINCE: i16 = 16;
 
 /// The isolation level that leaves out what transactions have not committed.
 const READ_COMMITTED: i8 = 1;
@@ -56,17 +70,26 @@ pub(crate) fn answer(call: Call<'_>, mut request: FetchRequest) -> Answer<FetchR
     let wait = u64::try_from(request.max_wait_ms).unwrap_or(0);
     let deadline = now + Duration::from_millis(wait).min(WAIT_MAX);
     let fetch = Fetch::new(&call, request);
+    let advertised = call.peer.advertised.clone();
     Answer::Parked(Box::pin(async move {
         let read = || fetch.read(&node);
         let is_enough = |marks: &Vec<Mark>| fetch.is_enough(&node, marks);
         let responses = park::until(&node, deadline, fetch.partitions(), read, is_enough).await;
-        let response = FetchResponse { responses, ..Default::default() };
+        let node_endpoints = leaders(&responses, &advertised);
+        if !node_endpoints.is_empty() {
+            // Who leads is told once it cannot change back.
+            let _ = node.ledger_settled().await;
+        }
+        let response = FetchResponse { responses, node_endpoints, ..Default::default() };
         node.fetch_sessions.on_response(node.clock.now(), session, response)
     }))
 }
 
 /// A request, with its topics found.
 struct Fetch {
+    version: i16,
+    /// The node that is asked.
+    asked: NodeId,
     topics: Vec<Topic>,
     bytes_min: usize,
     bytes_max: usize,
@@ -84,8 +107,9 @@ struct Topic {
 
 impl Fetch {
     fn new(call: &Call<'_>, request: FetchRequest) -> Self {
+        let version = call.version;
         let topic = |asked: FetchTopic| {
-            let found = call.node.find_topic(&asked.topic, asked.topic_id, call.version >= IDS_SINCE);
+            let found = call.node.find_topic(&asked.topic, asked.topic_id, version >= IDS_SINCE);
             let known = found.as_ref().map_or(&*asked.topic, |topic| &*topic.name);
             let failing = faults::of_topic(&call.refused, known);
             let found = found.map(|topic| topic.id);
@@ -99,6 +123,8 @@ impl Fetch {
         };
         let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(RESPONSE_BYTES_MAX);
         Self {
+            version,
+            asked: call.peer.node,
             topics: request.topics.into_iter().map(topic).collect(),
             // Nobody waits for more than there may be.
             bytes_min: usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max),
@@ -143,7 +169,7 @@ impl Fetch {
         let mut bytes = 0;
         for mark in marks {
             let Ok(bounds) = node.log.bounds(mark.at) else { return true };
-            if mark.offset < bounds.log_start || epoch::check(mark.epoch, bounds.leader_epoch).is_err() {
+            if mark.offset < bounds.log_start || self.check_leader(mark.epoch, bounds.leader).is_err() {
                 return true;
             }
             let more = usize::try_from(bounds.settled_bytes - mark.settled_bytes).unwrap_or(usize::MAX);
@@ -163,7 +189,7 @@ impl Fetch {
         let read = topic.and_then(|topic| {
             let at = PartitionId { topic, partition };
             let bounds = node.log.bounds(at).map_err(|refused| told(at, &refused))?;
-            epoch::check(asked.current_leader_epoch, bounds.leader_epoch)?;
+            self.check_leader(asked.current_leader_epoch, bounds.leader)?;
             let diverging_epoch = diverging(node, at, &bounds, asked)?;
             if !taken.read.insert(at) || taken.full || diverging_epoch.epoch >= 0 {
                 // Where logs part is told without waiting.
@@ -196,10 +222,35 @@ impl Fetch {
                     partition_index: partition,
                     error_code: code.code(),
                     high_watermark: -1,
+                    current_leader: self.current_leader(node, topic, partition, code),
                     ..Default::default()
                 }
             }
         }
+    }
+
+    fn check_leader(&self, epoch: i32, leader: Leader) -> Result<(), ErrorCode> {
+        match self.version {
+            FOLLOWERS_SINCE.. => leadership::check_epoch(epoch, leader),
+            _ => leadership::check(self.asked, epoch, leader),
+        }
+    }
+
+    /// Who leads, if the client is to learn it from this error.
+    fn current_leader(
+        &self,
+        node: &Node,
+        topic: Result<Uuid, ErrorCode>,
+        partition: i32,
+        code: ErrorCode,
+    ) -> LeaderIdAndEpoch {
+        let other_leader = matches!(code, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+        let topic = topic.ok().filter(|_| other_leader && self.version >= LEADERS_SINCE);
+        let bounds = topic.and_then(|topic| node.log.bounds(PartitionId { topic, partition }).ok());
+        bounds.map_or_else(LeaderIdAndEpoch::default, |it| LeaderIdAndEpoch {
+            leader_id: it.leader.node.0,
+            leader_epoch: it.leader.epoch,
+        })
     }
 
     fn partition_data(&self, partition_index: i32, bounds: &Bounds, records: Bytes) -> PartitionData {
@@ -213,6 +264,21 @@ impl Fetch {
             ..Default::default()
         }
     }
+}
+
+/// Where the leaders are that the response names.
+fn leaders(responses: &[FetchableTopicResponse], advertised: &Directory) -> Vec<NodeEndpoint> {
+    let partitions = responses.iter().flat_map(|it| &it.partitions);
+    let leaders = partitions.map(|it| it.current_leader.leader_id);
+    let named: BTreeSet<_> = leaders.filter(|it| *it >= 0).collect();
+    let found = advertised.iter().filter(|(node, _)| named.contains(&node.0));
+    let endpoint = |(node, at): (NodeId, &Advertised)| NodeEndpoint {
+        node_id: node.0,
+        host: at.host.clone(),
+        port: at.port.into(),
+        rack: None,
+    };
+    found.map(endpoint).collect()
 }
 
 /// Where a client's log and this one part, if the client says in which epoch it read last.

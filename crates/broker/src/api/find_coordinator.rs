@@ -1,4 +1,4 @@
-//! FindCoordinator, versions 0 to 6: every group is coordinated by this node.
+//! FindCoordinator, versions 0 to 6: every group has its node, see `nodes`.
 //!
 //! From 4 on a request names many keys. Transactions and share groups (6) are not served, where Kafka would name a
 //! coordinator: a transactional id is denied, which every client takes as final, and a share group is an
@@ -9,10 +9,7 @@ use vltava_wire::{
     messages::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse},
 };
 
-use crate::{
-    call::{Answer, Call},
-    node::NODE_ID,
-};
+use crate::call::{Advertised, Answer, Call};
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
@@ -49,14 +46,18 @@ fn find(call: &Call<'_>, key_type: i8, key: String) -> Coordinator {
         error_message: Some(message.to_owned()),
     };
     match key_type {
-        GROUP => Coordinator {
-            node_id: NODE_ID,
-            host: call.peer.advertised.host.clone(),
-            port: call.peer.advertised.port.into(),
-            error_code: ErrorCode::None.code(),
-            error_message: None,
-            key,
-        },
+        GROUP => {
+            let node = call.node.coordinator_of(&key);
+            let Advertised { host, port } = call.peer.advertised.of(node).clone();
+            Coordinator {
+                node_id: node.0,
+                host,
+                port: port.into(),
+                error_code: ErrorCode::None.code(),
+                error_message: None,
+                key,
+            }
+        }
         TRANSACTION => {
             tracing::warn!(transactional_id = key, "transactions are not served, a producer was turned away");
             let message = "this broker does not serve transactions";

@@ -5,5 +5,8 @@ use vltava_wire::messages::{HeartbeatRequest, HeartbeatResponse};
 use crate::call::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: HeartbeatRequest) -> Answer<HeartbeatResponse> {
+    if let Err(code) = call.check_coordinator(&request.group_id) {
+        return Answer::Now(HeartbeatResponse { error_code: code.code(), ..Default::default() });
+    }
     Answer::Now(call.node.coordinator.ask(|groups, now| groups.on_heartbeat(now, &request)))
 }

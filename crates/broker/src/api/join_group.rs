@@ -16,18 +16,21 @@ const NULL_PROTOCOL_SINCE: i16 = 7;
 
 pub(crate) fn answer(call: Call<'_>, mut request: JoinGroupRequest) -> Answer<JoinGroupResponse> {
     let version = call.version;
+    let told = move |mut response: JoinGroupResponse| {
+        if version < NULL_PROTOCOL_SINCE {
+            response.protocol_name.get_or_insert_default();
+        }
+        response
+    };
+    let refused = |code: ErrorCode| JoinGroupResponse { error_code: code.code(), ..Default::default() };
+    if let Err(code) = call.check_coordinator(&request.group_id) {
+        return Answer::Now(told(refused(code)));
+    }
     // The group keeps it for as long as it has the member, but not the frame around it.
     for protocol in &mut request.protocols {
         protocol.metadata = Bytes::copy_from_slice(&protocol.metadata);
     }
     let client_id = call.client_id.unwrap_or_default();
     let parked = call.node.coordinator.join(version, client_id, call.peer.host.clone(), request);
-    Answer::Parked(Box::pin(async move {
-        let refused = |code: ErrorCode| JoinGroupResponse { error_code: code.code(), ..Default::default() };
-        let mut response = parked.answer().await.unwrap_or_else(refused);
-        if version < NULL_PROTOCOL_SINCE {
-            response.protocol_name.get_or_insert_default();
-        }
-        response
-    }))
+    Answer::Parked(Box::pin(async move { told(parked.answer().await.unwrap_or_else(refused)) }))
 }

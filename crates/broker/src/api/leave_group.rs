@@ -5,5 +5,8 @@ use vltava_wire::messages::{LeaveGroupRequest, LeaveGroupResponse};
 use crate::call::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: LeaveGroupRequest) -> Answer<LeaveGroupResponse> {
+    if let Err(code) = call.check_coordinator(&request.group_id) {
+        return Answer::Now(LeaveGroupResponse { error_code: code.code(), ..Default::default() });
+    }
     Answer::Now(call.node.coordinator.ask(|groups, now| groups.on_leave(now, call.version, request)))
 }

@@ -1,4 +1,4 @@
-//! ListGroups, versions 0 to 5: groups with members, and groups that have committed offsets.
+//! ListGroups, versions 0 to 5: of the groups that this node coordinates those that have members or committed offsets.
 //!
 //! From 4 on a request may ask for certain states, from 5 on for certain types; case does not matter.
 
@@ -10,13 +10,15 @@ use vltava_wire::{
 use crate::call::{Answer, Call};
 
 pub(crate) fn answer(call: Call<'_>, request: ListGroupsRequest) -> Answer<ListGroupsResponse> {
-    let node = call.node.clone();
+    let (node, at) = (call.node.clone(), call.peer.node);
     Answer::Later(Box::pin(async move {
         let with_offsets = node.log.groups_with_offsets();
         let mut groups =
             node.coordinator.ask(|groups, _| groups.list(with_offsets.iter().map(String::as_str)));
+        let nodes = node.nodes();
         groups.retain(|group| {
-            asked_for(&request.states_filter, &group.group_state)
+            nodes.coordinator(&group.group_id) == at
+                && asked_for(&request.states_filter, &group.group_state)
                 && asked_for(&request.types_filter, &group.group_type)
         });
         let error_code = node.ledger_settled().await.err().unwrap_or(ErrorCode::None).code();

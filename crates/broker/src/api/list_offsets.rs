@@ -18,7 +18,7 @@ use vltava_wire::{
 
 use crate::{
     call::{Answer, Call},
-    epoch,
+    leadership,
     ledger::topics::Topic,
     log::{Bounds, Found, PartitionId, Refused},
     node::Node,
@@ -41,7 +41,7 @@ pub(crate) fn answer(call: Call<'_>, request: ListOffsetsRequest) -> Answer<List
         let list = |asked: ListOffsetsPartition| {
             let first = asked_before.insert((topic.name.clone(), asked.partition_index));
             let found = if first { found.clone() } else { Err(ErrorCode::InvalidRequest) };
-            list(call.node, call.version, &found, asked)
+            list(&call, &found, asked)
         };
         let partitions = topic.partitions.into_iter().map(list).collect();
         ListOffsetsTopicResponse { name: topic.name, partitions }
@@ -51,15 +51,15 @@ pub(crate) fn answer(call: Call<'_>, request: ListOffsetsRequest) -> Answer<List
 }
 
 fn list(
-    node: &Node,
-    version: i16,
+    call: &Call<'_>,
     topic: &Result<Arc<Topic>, ErrorCode>,
     asked: ListOffsetsPartition,
 ) -> ListOffsetsPartitionResponse {
+    let (node, version) = (call.node, call.version);
     let outcome = topic.as_ref().map_err(|code| *code).and_then(|topic| {
         let at = PartitionId { topic: topic.id, partition: asked.partition_index };
         let bounds = node.log.bounds(at).map_err(|refused| refused.code())?;
-        epoch::check(asked.current_leader_epoch, bounds.leader_epoch)?;
+        leadership::check(call.peer.node, asked.current_leader_epoch, bounds.leader)?;
         find(node, version, at, &bounds, asked.timestamp)
     });
     let found = Found { offset: -1, timestamp: -1, leader_epoch: -1 };
@@ -84,13 +84,13 @@ fn find(
     timestamp: i64,
 ) -> Result<Option<Found>, ErrorCode> {
     let place = |offset, leader_epoch| Ok(Some(Found { offset, timestamp: -1, leader_epoch }));
-    let start_epoch = bounds.log_start_epoch.unwrap_or(bounds.leader_epoch);
+    let start_epoch = bounds.log_start_epoch.unwrap_or(bounds.leader.epoch);
     let told = |refused: Refused| {
         tracing::warn!(%at, timestamp, ?refused, "a record cannot be found by its time");
         refused.code()
     };
     match timestamp {
-        LATEST => place(bounds.high_watermark, bounds.leader_epoch),
+        LATEST => place(bounds.high_watermark, bounds.leader.epoch),
         EARLIEST => place(bounds.log_start, start_epoch),
         EARLIEST_LOCAL if version >= 8 => place(bounds.log_start, start_epoch),
         MAX_TIMESTAMP if version >= 7 => node.log.find_latest_timestamp(at).map_err(told),

@@ -1,4 +1,7 @@
-//! Metadata, versions 0 to 13: one node, which leads every partition of every topic.
+//! Metadata, versions 0 to 13: the nodes that run, and which of them leads which partition.
+//!
+//! All nodes are one broker, so each has a replica of every partition, in sync while it runs; one that was stopped is
+//! offline. Nothing needs a controller: it is told who would be.
 //!
 //! A topic that is asked for by name and missing is created with one partition, if the broker does that and the
 //! client does not object (4); unlike Kafka's, the response already has it. From 10 on topics may be asked for by
@@ -6,6 +9,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use vltava_core::cluster::{Leader, NodeId};
 use vltava_wire::{
     ErrorCode, Uuid,
     messages::{
@@ -17,7 +21,7 @@ use vltava_wire::{
 use crate::{
     call::{Advertised, Answer, Call},
     ledger::topics::Topic,
-    node::NODE_ID,
+    nodes::Nodes,
     topic_rules,
 };
 
@@ -41,10 +45,11 @@ pub(crate) fn answer(call: Call<'_>, request: MetadataRequest) -> Answer<Metadat
         Some(asked) => once_each(asked).map(|asked| find(&call, asked, create)).collect(),
     };
     let settled = call.node.ledger_settled();
+    let nodes = call.node.nodes();
     let mut response = MetadataResponse {
-        brokers: vec![this_node(&call)],
+        brokers: nodes.running().map(|it| broker(&call, it)).collect(),
         cluster_id: Some(call.node.log.cluster_id().to_string()),
-        controller_id: NODE_ID,
+        controller_id: nodes.controller().0,
         ..Default::default()
     };
     if request.include_cluster_authorized_operations {
@@ -54,7 +59,7 @@ pub(crate) fn answer(call: Call<'_>, request: MetadataRequest) -> Answer<Metadat
     let version = call.version;
     let topic = move |found: Found| MetadataResponseTopic {
         topic_authorized_operations: operations,
-        ..described(found, version)
+        ..described(found, version, &nodes)
     };
     Answer::Later(Box::pin(async move {
         // Topics that are known stay known if the disk has failed: what is settled can still be read.
@@ -92,15 +97,12 @@ fn find(call: &Call<'_>, asked: MetadataRequestTopic, create: bool) -> Found {
     }
 }
 
-fn described(found: Found, version: i16) -> MetadataResponseTopic {
+fn described(found: Found, version: i16, nodes: &Nodes) -> MetadataResponseTopic {
     match found {
         Found::Topic(topic) => MetadataResponseTopic {
             name: Some(topic.name.to_string()),
             topic_id: topic.id,
-            partitions: (0..)
-                .zip(&topic.leader_epochs)
-                .map(|(index, epoch)| partition(index, *epoch))
-                .collect(),
+            partitions: (0..).zip(&topic.leaders).map(|(it, leader)| partition(it, *leader, nodes)).collect(),
             ..Default::default()
         },
         Found::Nothing(asked, code) => MetadataResponseTopic {
@@ -117,18 +119,19 @@ fn described(found: Found, version: i16) -> MetadataResponseTopic {
     }
 }
 
-fn partition(partition_index: i32, leader_epoch: i32) -> MetadataResponsePartition {
+fn partition(partition_index: i32, leader: Leader, nodes: &Nodes) -> MetadataResponsePartition {
     MetadataResponsePartition {
         partition_index,
-        leader_id: NODE_ID,
-        leader_epoch,
-        replica_nodes: vec![NODE_ID],
-        isr_nodes: vec![NODE_ID],
+        leader_id: leader.node.0,
+        leader_epoch: leader.epoch,
+        replica_nodes: nodes.all().map(|it| it.0).collect(),
+        isr_nodes: nodes.running().map(|it| it.0).collect(),
+        offline_replicas: nodes.stopped().map(|it| it.0).collect(),
         ..Default::default()
     }
 }
 
-fn this_node(call: &Call<'_>) -> MetadataResponseBroker {
-    let Advertised { host, port } = call.peer.advertised.clone();
-    MetadataResponseBroker { node_id: NODE_ID, host, port: port.into(), rack: None }
+fn broker(call: &Call<'_>, node: NodeId) -> MetadataResponseBroker {
+    let Advertised { host, port } = call.peer.advertised.of(node).clone();
+    MetadataResponseBroker { node_id: node.0, host, port: port.into(), rack: None }
 }

@@ -28,7 +28,8 @@ const METADATA_UNITS_MAX: usize = 4096;
 pub(crate) fn answer(call: Call<'_>, request: OffsetCommitRequest) -> Answer<OffsetCommitResponse> {
     // The commit is noted under the lock of the groups: none that was allowed comes after a rebalance.
     call.node.coordinator.ask(|groups, now| {
-        let allowed = groups.on_commit(now, &request);
+        let coordinated = call.check_coordinator(&request.group_id);
+        let allowed = coordinated.and_then(|()| groups.on_commit(now, &request));
         commit(call.node, call.version, allowed, request)
     })
 }

@@ -26,6 +26,9 @@ use crate::{
 /// From this version on a request names many groups.
 const GROUPS_SINCE: i16 = 8;
 
+/// From this version on a request may fail as a whole.
+const WHOLE_SINCE: i16 = 2;
+
 /// From this version on topics go by id.
 const IDS_SINCE: i16 = 10;
 
@@ -35,9 +38,13 @@ pub(crate) fn answer(call: Call<'_>, request: OffsetFetchRequest) -> Answer<Offs
     // A group that is asked for many times is told once, so that a small request gets no huge response.
     let mut seen = BTreeSet::new();
     groups.retain(|group| seen.insert(group.group_id.clone()));
-    let node = call.node.clone();
+    let (node, at) = (call.node.clone(), call.peer.node);
     Answer::Later(Box::pin(async move {
-        let groups: Vec<_> = groups.into_iter().map(|group| fetch(&node.log, version, group)).collect();
+        let fetch = |group: OffsetFetchRequestGroup| match node.coordinator_of(&group.group_id) == at {
+            true => fetch(&node.log, version, group),
+            false => not_here(version, group),
+        };
+        let groups: Vec<_> = groups.into_iter().map(fetch).collect();
         let groups = match node.ledger_settled().await {
             Ok(()) => groups,
             Err(code) => groups.into_iter().map(|group| failed(group.group_id, code)).collect(),
@@ -134,6 +141,22 @@ fn partition(partition_index: i32, commit: Option<&Commit>) -> OffsetFetchRespon
         metadata: Some(commit.map_or_else(String::new, |commit| commit.metadata.clone())),
         error_code: ErrorCode::None.code(),
     }
+}
+
+/// What is told of a group that another node coordinates.
+fn not_here(version: i16, asked: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    let code = ErrorCode::NotCoordinator;
+    if version >= WHOLE_SINCE {
+        return failed(asked.group_id, code);
+    }
+    let refused = |index| OffsetFetchResponsePartitions { error_code: code.code(), ..partition(index, None) };
+    let topic = |it: OffsetFetchRequestTopics| OffsetFetchResponseTopics {
+        name: it.name,
+        topic_id: Uuid::ZERO,
+        partitions: it.partition_indexes.into_iter().map(refused).collect(),
+    };
+    let topics = asked.topics.into_iter().flatten().map(topic).collect();
+    OffsetFetchResponseGroup { group_id: asked.group_id, topics, error_code: ErrorCode::None.code() }
 }
 
 fn failed(group_id: String, code: ErrorCode) -> OffsetFetchResponseGroup {

@@ -16,9 +16,8 @@ use vltava_wire::{
 
 use crate::{
     call::{Answer, Call},
-    epoch,
+    leadership,
     log::PartitionId,
-    node::Node,
 };
 
 pub(crate) fn answer(
@@ -30,7 +29,7 @@ pub(crate) fn answer(
         let found = call.node.find_topic(&topic.topic, Uuid::ZERO, false).map(|topic| topic.id);
         let tell = |asked: OffsetForLeaderPartition| {
             let first = asked_before.insert((topic.topic.clone(), asked.partition));
-            tell(call.node, if first { found } else { Err(ErrorCode::InvalidRequest) }, &asked)
+            tell(&call, if first { found } else { Err(ErrorCode::InvalidRequest) }, &asked)
         };
         let partitions = topic.partitions.into_iter().map(tell).collect();
         OffsetForLeaderTopicResult { topic: topic.topic, partitions }
@@ -39,12 +38,13 @@ pub(crate) fn answer(
     Answer::Now(OffsetForLeaderEpochResponse { topics, ..Default::default() })
 }
 
-fn tell(node: &Node, topic: Result<Uuid, ErrorCode>, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
+fn tell(call: &Call<'_>, topic: Result<Uuid, ErrorCode>, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
+    let node = call.node;
     let partition = asked.partition;
     let end = topic.and_then(|topic| {
         let at = PartitionId { topic, partition };
         let bounds = node.log.bounds(at).map_err(|refused| refused.code())?;
-        epoch::check(asked.current_leader_epoch, bounds.leader_epoch)?;
+        leadership::check(call.peer.node, asked.current_leader_epoch, bounds.leader)?;
         node.log.epoch_end(at, asked.leader_epoch).map_err(|refused| refused.code())
     });
     let none = EpochEndOffset { partition, ..Default::default() };

@@ -16,7 +16,6 @@ use super::{
 use crate::{
     call::{Answer, Call},
     dispatch::{Refusal, Reply},
-    node::NODE_ID,
 };
 
 /// From this version on there are fetch sessions, and a response has a place for their errors.
@@ -42,7 +41,7 @@ pub(crate) fn meet<R: Target>(call: &Call<'_>, request: &mut R) -> Strikes {
     call.node.faults.on_request(&Asked {
         api: R::API,
         client_id: call.client_id.as_deref().unwrap_or_default(),
-        node: NODE_ID,
+        node: call.peer.node.0,
         parts: &parts,
         is_answered: request.is_answered(),
     })

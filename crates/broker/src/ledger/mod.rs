@@ -73,6 +73,8 @@ entries! {
     10 => Rolled(partitions::Rolled);
     /// A partition's log is in other segments from here on.
     11 => Compacted(partitions::Compacted);
+    /// Partitions have other leaders from here on.
+    12 => Led(topics::Led);
 }
 
 /// The ledger as of its last entry.
@@ -101,6 +103,7 @@ impl Ledger {
                 }
             }
             Entry::TopicConfigured(configured) => self.topics.configure(configured),
+            Entry::Led(led) => self.topics.lead(led),
             Entry::OffsetsCommitted(committed) => self.offsets.commit(committed),
             Entry::PartitionStored(_) | Entry::Trimmed(_) | Entry::Rolled(_) | Entry::Compacted(_) => (),
         }

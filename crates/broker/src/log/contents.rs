@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use vltava_core::Timestamp;
+use vltava_core::{Timestamp, cluster::NodeId};
 use vltava_wire::{
     Uuid,
     record::{BATCH_OVERHEAD_BYTES, BatchHeader},
@@ -17,7 +17,10 @@ use vltava_wire::{
 use crate::{
     Error, ErrorKind, Result,
     disk::Disk,
-    ledger::{Entry, Ledger, partitions},
+    ledger::{
+        Entry, Ledger, partitions,
+        topics::{LedPartition, next_reign},
+    },
 };
 
 use super::{
@@ -126,10 +129,10 @@ impl Contents {
     pub(super) fn apply(&mut self, entry: &Entry) {
         match entry {
             Entry::TopicCreated(created) => {
-                let partition = |(index, &epoch): (usize, &i32)| {
-                    Partition::new(PartitionId { topic: created.id, partition: index as i32 }, epoch)
+                let partition = |(index, leader)| {
+                    Partition::new(PartitionId { topic: created.id, partition: index }, leader)
                 };
-                let partitions: Vec<_> = created.leader_epochs.iter().enumerate().map(partition).collect();
+                let partitions: Vec<_> = (0..).zip(created.leaders()).map(partition).collect();
                 self.partition_count += partitions.len();
                 self.partitions.insert(created.id, partitions);
             }
@@ -154,7 +157,15 @@ impl Contents {
             }
             // As in Kafka, a broker that comes back leads its partitions anew.
             Entry::Opened(_) => {
-                self.all_partitions().for_each(|it| it.lead(it.leader_epoch.saturating_add(1)));
+                self.all_partitions().for_each(|it| it.lead(next_reign(it.leader, it.leader.node)));
+            }
+            Entry::Led(led) => {
+                for LedPartition { partition, leader } in &led.partitions {
+                    let at = PartitionId { topic: led.id, partition: *partition };
+                    if let Some(it) = self.partition(at) {
+                        it.lead(next_reign(it.leader, NodeId(*leader)));
+                    }
+                }
             }
             _ => (),
         }

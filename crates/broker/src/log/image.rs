@@ -162,8 +162,13 @@ mod tests {
 
     fn image() -> (Anchor, Vec<Entry>) {
         let anchor = Anchor { end: End { position: 640, previous: 7 }, file_bytes: 4096, key: 99 };
-        let topic =
-            Created { name: "orders".into(), id: Uuid(5), leader_epochs: vec![0; 3], configs: vec![] };
+        let topic = Created {
+            name: "orders".into(),
+            id: Uuid(5),
+            leader_epochs: vec![0; 3],
+            configs: vec![],
+            leaders: vec![2, 1, 2],
+        };
         (anchor, vec![Entry::Opened(Opened { cluster_id: Uuid(3), times: 2 }), Entry::TopicCreated(topic)])
     }
 

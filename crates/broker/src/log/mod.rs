@@ -34,7 +34,10 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use vltava_core::{Clock, Rng, TopicPartition};
+use vltava_core::{
+    Clock, Rng, TopicPartition,
+    cluster::{Leader, NodeId},
+};
 use vltava_wire::{ErrorCode, Uuid};
 
 use crate::{
@@ -43,7 +46,7 @@ use crate::{
     ledger::{
         Entry,
         offsets::{self, Commit},
-        topics::{self, Configured, Created, Deleted, Topic},
+        topics::{self, Configured, Created, Deleted, Led, LedPartition, Topic},
     },
     topic_rules::configs::Given,
 };
@@ -153,7 +156,7 @@ pub(crate) struct Bounds {
     pub(crate) high_watermark: i64,
     /// The offset of the next batch.
     pub(crate) end: i64,
-    pub(crate) leader_epoch: i32,
+    pub(crate) leader: Leader,
     /// How many bytes were settled since the log was opened.
     pub(crate) settled_bytes: u64,
     /// Once this is settled, the high watermark is at `end`.
@@ -178,7 +181,8 @@ impl Refused {
         }
     }
 
-    fn into_error(self) -> Error {
+    /// What to tell who works with the broker itself.
+    pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Code(code) => {
                 Error::new(crate::ErrorKind::Damaged, format!("the log refused its own entry: {code:?}"))
@@ -317,25 +321,26 @@ impl Log {
         self.shared.state().contents.ledger.topics.iter().cloned().collect()
     }
 
-    /// Creates a topic, unless there is one of this name or there are too many partitions. Whether name, number and
-    /// configs are good is for the caller to know.
+    /// Creates a topic with a partition for each of these leaders, unless there is one of this name or there are too
+    /// many partitions. Whether name, number and configs are good is for the caller to know.
     pub(crate) fn create_topic(
         &self,
         name: &str,
-        partitions: u16,
+        leaders: &[NodeId],
         configs: &Given,
     ) -> Result<(Arc<Topic>, Position), Refused> {
         self.change(|state| {
             if state.contents.ledger.topics.named(name).is_some() {
                 return Err(ErrorCode::TopicAlreadyExists.into());
             }
-            if state.contents.partition_count + usize::from(partitions) > PARTITIONS_MAX {
+            if state.contents.partition_count + leaders.len() > PARTITIONS_MAX {
                 return Err(ErrorCode::InvalidPartitions.into());
             }
             let id = state.new_topic_id();
-            let leader_epochs = vec![0; usize::from(partitions)];
+            let leader_epochs = vec![0; leaders.len()];
+            let leaders = topics::listed_leaders(leaders.iter().copied());
             let configs = topics::listed(configs);
-            let created = Created { name: name.to_owned(), id, leader_epochs, configs };
+            let created = Created { name: name.to_owned(), id, leader_epochs, configs, leaders };
             let position = state.record(&Entry::TopicCreated(created))?;
             let topic = state.contents.ledger.topics.with_id(id).cloned();
             Ok((topic.expect("the topic was just created"), position))
@@ -355,6 +360,18 @@ impl Log {
                 Err(error) => return Ok(Err(error)),
             };
             state.record(&Entry::TopicConfigured(Configured { id, configs })).map(Ok)
+        })
+    }
+
+    /// Gives partitions of a topic other leaders, each of which begins another epoch.
+    pub(crate) fn lead(&self, id: Uuid, leaders: &[(i32, NodeId)]) -> Result<Position, Refused> {
+        self.change(|state| {
+            let topic = state.contents.ledger.topics.with_id(id).ok_or(ErrorCode::UnknownTopicId)?;
+            if leaders.iter().any(|(it, _)| !(0..topic.partitions()).contains(it)) {
+                return Err(ErrorCode::UnknownTopicOrPartition.into());
+            }
+            let led = |&(partition, leader): &(i32, NodeId)| LedPartition { partition, leader: leader.0 };
+            state.record(&Entry::Led(Led { id, partitions: leaders.iter().map(led).collect() }))
         })
     }
 
@@ -399,14 +416,15 @@ impl Log {
         self.change(|state| state.trim(at, until))
     }
 
-    /// Appends one whole batch that was checked, unless its producer already did.
-    pub(crate) fn append(&self, at: PartitionId, batch: &[u8]) -> Result<Appended, Refused> {
+    /// Appends one whole batch that was checked, unless its producer already did or the partition is led by another
+    /// node than the one it came to.
+    pub(crate) fn append(&self, at: PartitionId, by: NodeId, batch: &[u8]) -> Result<Appended, Refused> {
         let now = self.shared.clock.wall();
         self.change(|state| {
             if let Some(why) = state.stuck.as_ref().filter(|_| self.shared.is_memory_full(state)) {
                 return Err(why.error().into());
             }
-            state.append(at, batch, now)
+            state.append(at, by, batch, now)
         })
     }
 

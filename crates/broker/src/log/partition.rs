@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use vltava_core::{
     Timestamp,
+    cluster::Leader,
     produce::{Numbered, Windows},
 };
 use vltava_wire::record::BatchHeader;
@@ -31,7 +32,7 @@ use super::{
 
 pub(super) struct Partition {
     pub(super) id: PartitionId,
-    pub(super) leader_epoch: i32,
+    pub(super) leader: Leader,
     pub(super) log_start: i64,
     /// The offset of the next batch.
     pub(super) end: i64,
@@ -73,10 +74,10 @@ pub(super) struct Unmoved {
 }
 
 impl Partition {
-    pub(super) fn new(id: PartitionId, leader_epoch: i32) -> Self {
+    pub(super) fn new(id: PartitionId, leader: Leader) -> Self {
         Self {
             id,
-            leader_epoch,
+            leader,
             log_start: 0,
             end: 0,
             high_watermark: 0,
@@ -85,7 +86,7 @@ impl Partition {
             segments: Vec::new(),
             rolls: VecDeque::new(),
             active: Active::default(),
-            epochs: Epochs::new(leader_epoch),
+            epochs: Epochs::new(leader.epoch),
             clean_until: 0,
             unmoved: VecDeque::new(),
             windows: Windows::default(),
@@ -139,9 +140,9 @@ impl Partition {
     }
 
     /// A new reign begins.
-    pub(super) fn lead(&mut self, epoch: i32) {
-        self.leader_epoch = epoch;
-        self.epochs.begin(epoch, self.end);
+    pub(super) fn lead(&mut self, leader: Leader) {
+        self.leader = leader;
+        self.epochs.begin(leader.epoch, self.end);
         // Who waits for more may have to be told that the leader is another.
         self.tell();
     }

@@ -166,7 +166,7 @@ fn bounds(state: &mut State, at: PartitionId) -> Result<Bounds, Refused> {
         log_start_epoch: partition.epochs.of(partition.log_start),
         high_watermark: partition.high_watermark,
         end: partition.end,
-        leader_epoch: partition.leader_epoch,
+        leader: partition.leader,
         settled_bytes: partition.settled_bytes,
         position: Position(partition.written),
     })

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, io};
 use bytes::{BufMut, Bytes, BytesMut};
 use vltava_core::{
     Rng, Timestamp,
+    cluster::NodeId,
     produce::{Check, Numbered, Remembered},
 };
 use vltava_wire::{
@@ -106,10 +107,11 @@ impl State {
         }
     }
 
-    /// Appends a batch to its partition.
+    /// Appends a batch to its partition, which this node must lead.
     pub(super) fn append(
         &mut self,
         to: PartitionId,
+        by: NodeId,
         batch: &[u8],
         now: Timestamp,
     ) -> Result<Appended, Refused> {
@@ -120,6 +122,9 @@ impl State {
         }
         let numbered = Numbered::of(&header).map_err(|_| ErrorCode::InvalidRecord)?;
         let partition = self.contents.partition(to).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        if partition.leader.node != by {
+            return Err(ErrorCode::NotLeaderOrFollower.into());
+        }
         match numbered.map_or(Check::Append, |it| partition.windows.check(&it)) {
             Check::Append => (),
             Check::Refused(code) => return Err(code.into()),
@@ -129,7 +134,7 @@ impl State {
             }
         }
         header.base_offset = partition.end;
-        header.leader_epoch = partition.leader_epoch;
+        header.leader_epoch = partition.leader.epoch;
         if batch.len() > self.journal.payload_bytes_max() - BATCH_PREFIX_BYTES {
             return Err(ErrorCode::MessageTooLarge.into());
         }

@@ -9,6 +9,7 @@ mod fetch;
 mod fetch_sessions;
 mod groups;
 mod memory;
+mod nodes;
 mod produce;
 mod restart;
 mod session;

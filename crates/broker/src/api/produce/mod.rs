@@ -7,29 +7,34 @@
 
 mod check;
 
+use std::collections::BTreeSet;
+
+use vltava_core::cluster::NodeId;
 use vltava_wire::{
     ErrorCode,
     messages::{
         ProduceRequest, ProduceResponse,
         produce::{
-            BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceData,
-            TopicProduceResponse,
+            BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData,
+            PartitionProduceResponse, TopicProduceData, TopicProduceResponse,
         },
     },
 };
 
 use crate::{
-    call::{Answer, Call},
+    call::{Advertised, Answer, Call, Peer},
     denied::Denied,
     ledger::topics::Topic,
     log::{self, Appended, PartitionId, Position},
-    node::Node,
 };
 
 use check::{Rejected, check};
 
 /// The first version with batches in format v2.
 const BATCHES_SINCE: i16 = 3;
+
+/// From this version on a response says who leads (KIP-951).
+const LEADERS_SINCE: i16 = 10;
 
 /// From this version on topics go by id.
 const IDS_SINCE: i16 = 13;
@@ -38,9 +43,14 @@ pub(crate) fn answer(call: Call<'_>, request: ProduceRequest) -> Answer<ProduceR
     let acks = request.acks;
     let allowed = check_request(call.version, &request);
     let mut last = Position::default();
-    let append = |data| append_topic(call.node, call.version, &allowed, data, &mut last);
+    let append = |data| append_topic(&call, &allowed, data, &mut last);
     let responses = request.topic_data.into_iter().map(append).collect();
     let mut response = ProduceResponse { responses, ..Default::default() };
+    response.node_endpoints = leaders(&mut response, call.peer);
+    if !response.node_endpoints.is_empty() {
+        // Who leads is told once it cannot change back.
+        last = last.max(call.node.log.ledger_position());
+    }
     if acks == 0 {
         // As Kafka does it: closing the connection is how such a producer learns of an error.
         let failed = partitions(&mut response).any(|it| it.error_code != ErrorCode::None.code());
@@ -64,6 +74,20 @@ fn partitions(response: &mut ProduceResponse) -> impl Iterator<Item = &mut Parti
     response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses)
 }
 
+/// Where the leaders are that the response names.
+fn leaders(response: &mut ProduceResponse, peer: &Peer) -> Vec<NodeEndpoint> {
+    let leaders = partitions(response).map(|it| it.current_leader.leader_id);
+    let named: BTreeSet<_> = leaders.filter(|it| *it >= 0).collect();
+    let found = peer.advertised.iter().filter(|(node, _)| named.contains(&node.0));
+    let endpoint = |(node, at): (NodeId, &Advertised)| NodeEndpoint {
+        node_id: node.0,
+        host: at.host.clone(),
+        port: at.port.into(),
+        rack: None,
+    };
+    found.map(endpoint).collect()
+}
+
 /// What stands in the way of the whole request.
 fn check_request(version: i16, request: &ProduceRequest) -> Result<(), Denied> {
     if version < BATCHES_SINCE {
@@ -84,18 +108,17 @@ fn no_transactions() -> Denied {
 }
 
 fn append_topic(
-    node: &Node,
-    version: i16,
+    call: &Call<'_>,
     allowed: &Result<(), Denied>,
     data: TopicProduceData,
     last: &mut Position,
 ) -> TopicProduceResponse {
     let topic = allowed.clone().and_then(|()| {
-        let topic = node.find_topic(&data.name, data.topic_id, version >= IDS_SINCE);
+        let topic = call.node.find_topic(&data.name, data.topic_id, call.version >= IDS_SINCE);
         topic.map_err(|code| Denied::new(code, "this broker has no such topic"))
     });
     let append = |partition: PartitionProduceData| match &topic {
-        Ok(topic) => append(node, version, topic, partition, last),
+        Ok(topic) => append(call, topic, partition, last),
         Err(error) => refused(partition.index, error.clone()),
     };
     let partition_responses = data.partition_data.into_iter().map(append).collect();
@@ -103,12 +126,12 @@ fn append_topic(
 }
 
 fn append(
-    node: &Node,
-    version: i16,
+    call: &Call<'_>,
     topic: &Topic,
     data: PartitionProduceData,
     last: &mut Position,
 ) -> PartitionProduceResponse {
+    let Call { node, version, .. } = *call;
     let PartitionProduceData { index, records } = data;
     let at = PartitionId { topic: topic.id, partition: index };
     let in_the_log = |refused: log::Refused| {
@@ -117,11 +140,12 @@ fn append(
     };
     let admitted = check(version, topic, node.clock.wall(), records.unwrap_or_default());
     let appended = admitted.and_then(|it| {
-        let appended = node.log.append(at, &it.batch).map_err(in_the_log)?;
+        let appended = node.log.append(at, call.peer.node, &it.batch).map_err(in_the_log)?;
         Ok((appended, it.append_time))
     });
     // A producer whose batches went with the beginning of the log is told where that is.
-    let log_start_offset = node.log.bounds(at).map_or(-1, |bounds| bounds.log_start);
+    let bounds = node.log.bounds(at).ok();
+    let log_start_offset = bounds.map_or(-1, |bounds| bounds.log_start);
     match appended {
         Ok((Appended { base_offset, position, duplicate }, append_time)) => {
             *last = position.max(*last);
@@ -134,7 +158,16 @@ fn append(
                 ..Default::default()
             }
         }
-        Err(error) => PartitionProduceResponse { log_start_offset, ..refused(index, error) },
+        Err(error) => {
+            let refused = refused(index, error);
+            let elsewhere = refused.error_code == ErrorCode::NotLeaderOrFollower.code();
+            let leader = bounds.filter(|_| elsewhere && version >= LEADERS_SINCE).map(|it| it.leader);
+            let current_leader = leader.map_or_else(LeaderIdAndEpoch::default, |it| LeaderIdAndEpoch {
+                leader_id: it.node.0,
+                leader_epoch: it.epoch,
+            });
+            PartitionProduceResponse { log_start_offset, current_leader, ..refused }
+        }
     }
 }
 

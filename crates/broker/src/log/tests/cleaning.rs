@@ -69,7 +69,8 @@ async fn live(disk: &Memory, seed: u64, steps: usize, told: &mut Told) {
     if told.topics.is_empty() {
         let mut last = Position::default();
         for (name, configs) in TOPICS {
-            let (topic, position) = broker.log.create_topic(name, 1, &given(configs)).expect("it is new");
+            let (topic, position) =
+                broker.log.create_topic(name, &[FIRST], &given(configs)).expect("it is new");
             told.topics.push(PartitionId { topic: topic.id, partition: 0 });
             last = position;
         }
@@ -115,7 +116,7 @@ fn act(broker: &Broker, chance: &mut Rng, told: &mut Told) -> (Position, Acknowl
     }
     let compression = if chance.chance(30) { Compression::Lz4 } else { Compression::None };
     let batch = builder.finish(Stamp::NONE, compression).expect("it is small");
-    let appended = broker.log.append(at, &batch).expect("the batch is good");
+    let appended = broker.log.append(at, FIRST, &batch).expect("the batch is good");
     (appended.position, Acknowledged::Sent(topic, told.sent[topic].len() as i64 - 1))
 }
 

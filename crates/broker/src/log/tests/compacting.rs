@@ -13,7 +13,7 @@ async fn broker(disk: &Memory, options: Options, configs: &[(&str, &str)]) -> (B
     let broker = Broker::open(disk.clone(), options).await.unwrap();
     let mut all = vec![COMPACT, SMALL, EAGER];
     all.extend(configs);
-    let (topic, position) = broker.log.create_topic("orders", 1, &given(&all)).unwrap();
+    let (topic, position) = broker.log.create_topic("orders", &[FIRST], &given(&all)).unwrap();
     broker.log.settled(position).await.unwrap();
     (broker, PartitionId { topic: topic.id, partition: 0 })
 }
@@ -105,7 +105,7 @@ async fn a_tombstone_stays_for_its_time_and_then_goes() {
     // A second is a thousand of the records' time.
     let broker = Broker::open_by(Calendar::new(1000), Memory::new(), small()).await.unwrap();
     let configs = [COMPACT, SMALL, EAGER, ("delete.retention.ms", "100000000")];
-    let (topic, _) = broker.log.create_topic("orders", 1, &given(&configs)).unwrap();
+    let (topic, _) = broker.log.create_topic("orders", &[FIRST], &given(&configs)).unwrap();
     let at = PartitionId { topic: topic.id, partition: 0 };
     put(&broker, at, "a", Some("1")).await;
     put(&broker, at, "b", Some("1")).await;
@@ -244,7 +244,7 @@ async fn a_compaction_whose_log_is_trimmed_or_deleted_meanwhile_changes_nothing(
     let (broker, at) =
         broker(&disk, small(), &[("cleanup.policy", "compact,delete"), ("retention.ms", "-1")]).await;
     for _ in 0..40 {
-        broker.log.append(at, &pairs(&[("a", Some(&"x".repeat(100)))], Compression::None)).unwrap();
+        broker.log.append(at, FIRST, &pairs(&[("a", Some(&"x".repeat(100)))], Compression::None)).unwrap();
     }
     put(&broker, at, "b", Some("last")).await;
     // Until the new files are being synced.
@@ -285,7 +285,8 @@ async fn a_partition_that_cannot_be_compacted_is_no_obstacle_to_the_others() {
         let disk = Memory::new();
         let broker = Broker::open(disk.clone(), small()).await.unwrap();
         let topics = ["orders", "payments"].map(|name| {
-            let (topic, _) = broker.log.create_topic(name, 1, &given(&[COMPACT, SMALL, EAGER])).unwrap();
+            let (topic, _) =
+                broker.log.create_topic(name, &[FIRST], &given(&[COMPACT, SMALL, EAGER])).unwrap();
             PartitionId { topic: topic.id, partition: 0 }
         });
         for _ in 0..40 {
@@ -335,7 +336,7 @@ async fn any_sync_that_fails_while_a_log_is_compacted_ends_writing_and_loses_no_
             }
             let (key, value) = (format!("key-{}", index % 5), format!("{index:03}-{:80}", ""));
             let sent = pairs(&[(&key, Some(&value))], Compression::None);
-            let Ok(appended) = broker.log.append(at, &sent) else { break };
+            let Ok(appended) = broker.log.append(at, FIRST, &sent) else { break };
             if broker.log.settled(appended.position).await.is_err() {
                 break;
             }

@@ -49,8 +49,10 @@ async fn live(disk: &Memory, seed: u64, steps: usize, told: &mut Told) {
     let broker =
         Broker::open(disk.clone(), small()).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     if told.topic.is_none() {
-        let (topic, position) =
-            broker.log.create_topic("orders", PARTITIONS as u16, &Given::new()).expect("it is new");
+        let (topic, position) = broker
+            .log
+            .create_topic("orders", &[FIRST; PARTITIONS as usize], &Given::new())
+            .expect("it is new");
         told.topic = Some(PartitionId { topic: topic.id, partition: 0 });
         let waiting = vec![(position, Acknowledged::Topic)];
         acknowledge(&broker, disk, waiting, told).await;
@@ -88,9 +90,9 @@ fn act(broker: &Broker, chance: &mut Rng, told: &mut Told) -> Option<(Position, 
             }
             None => {
                 let name = format!("temporary-{:x}", chance.bits());
-                let (topic, _) = broker.log.create_topic(&name, 1, &Given::new()).ok()?;
+                let (topic, _) = broker.log.create_topic(&name, &[FIRST], &Given::new()).ok()?;
                 let at = PartitionId { topic: topic.id, partition: 0 };
-                broker.log.append(at, &batch(&["gone soon"])).expect("the topic exists");
+                broker.log.append(at, FIRST, &batch(&["gone soon"])).expect("the topic exists");
                 told.temporary = Some(name);
                 None
             }
@@ -109,7 +111,7 @@ fn act(broker: &Broker, chance: &mut Rng, told: &mut Told) -> Option<(Position, 
             let sent = told.sent.entry(partition).or_default();
             let values: Vec<_> = (0..count).map(|it| format!("{}-{it}-{:width$}", sent.len(), "")).collect();
             let at = PartitionId { topic, partition };
-            let appended = broker.log.append(at, &batch(&values)).expect("the batch is good");
+            let appended = broker.log.append(at, FIRST, &batch(&values)).expect("the batch is good");
             sent.push(values);
             let base_offset = appended.base_offset;
             Some((appended.position, Acknowledged::Batch { partition, base_offset, count }))
@@ -253,7 +255,7 @@ async fn what_a_killed_process_left_unsynced_is_synced_before_anything_is_built_
     let broker = Broker::open(disk.clone(), options.clone()).await.unwrap();
     let at = broker.topic("orders", 1).await;
     for _ in 0..30 {
-        broker.log.append(at, &batch(&["x".repeat(200)])).expect("the batch is good");
+        broker.log.append(at, FIRST, &batch(&["x".repeat(200)])).expect("the batch is good");
     }
     assert!(files_of(&disk, "journal").len() > 1, "a file was begun whose name is not synced");
     broker.kill().await;

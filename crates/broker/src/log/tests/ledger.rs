@@ -15,7 +15,7 @@ async fn restarted(broker: Broker, disk: &Memory, how: usize) -> Broker {
 #[tokio::test(start_paused = true)]
 async fn configs_are_made_of_those_that_the_topic_has_by_then_or_left_alone() {
     let broker = Broker::open(Memory::new(), small()).await.unwrap();
-    let (found_early, _) = broker.log.create_topic("orders", 1, &Given::new()).unwrap();
+    let (found_early, _) = broker.log.create_topic("orders", &[FIRST], &Given::new()).unwrap();
     let add = |name: &'static str| {
         broker.log.configure_topic(found_early.id, move |given| match name {
             "" => Err("nameless"),
@@ -36,14 +36,15 @@ async fn topics_keep_their_ids_partitions_and_configs() {
         let disk = Memory::new();
         let broker = Broker::open(disk.clone(), small()).await.unwrap();
         let (created, position) =
-            broker.log.create_topic("orders", 3, &given(&[("retention.ms", "5")])).unwrap();
+            broker.log.create_topic("orders", &[FIRST; 3], &given(&[("retention.ms", "5")])).unwrap();
         broker.log.settled(position).await.unwrap();
         let cluster = broker.log.cluster_id();
         let broker = restarted(broker, &disk, how).await;
-        assert_eq!((created.partitions(), created.leader_epochs.as_slice()), (3, [0; 3].as_slice()));
+        let led = |epoch| vec![Leader { node: FIRST, epoch }; 3];
+        assert_eq!((created.partitions(), created.leaders.clone()), (3, led(0)));
         // Who comes back leads anew.
         let mut later = crate::ledger::topics::Topic::clone(&created);
-        later.leader_epochs = vec![1; 3];
+        later.leaders = led(1);
         let later = Arc::new(later);
         assert_eq!(broker.log.topic("orders"), Some(later.clone()));
         assert_eq!(broker.log.topic_with_id(created.id), Some(later.clone()));
@@ -51,7 +52,7 @@ async fn topics_keep_their_ids_partitions_and_configs() {
         assert_eq!(created.configs["retention.ms"].as_deref(), Some("5"));
         assert_eq!(broker.log.cluster_id(), cluster);
         assert_ne!(cluster, Uuid::ZERO);
-        let again = broker.log.create_topic("orders", 1, &Given::new()).unwrap_err();
+        let again = broker.log.create_topic("orders", &[FIRST], &Given::new()).unwrap_err();
         assert_eq!(again.code(), ErrorCode::TopicAlreadyExists);
     }
 }
@@ -132,14 +133,14 @@ async fn a_batch_that_comes_again_after_a_restart_is_known_and_a_gap_is_refused(
             let again = broker.append(at, &sent(round * 2)).await;
             assert_eq!((again.base_offset, again.duplicate), (i64::from(round) * 2, true));
         }
-        let forgotten = broker.log.append(at, &sent(0)).unwrap_err();
+        let forgotten = broker.log.append(at, FIRST, &sent(0)).unwrap_err();
         assert_eq!(forgotten.code(), ErrorCode::OutOfOrderSequenceNumber);
-        let gap = broker.log.append(at, &sent(18)).unwrap_err();
+        let gap = broker.log.append(at, FIRST, &sent(18)).unwrap_err();
         assert_eq!(gap.code(), ErrorCode::OutOfOrderSequenceNumber);
         assert!(!broker.append(at, &sent(16)).await.duplicate);
         let bumped = broker.append(at, &batch_at(&["three"], 0, stamp(7, 1, 0))).await;
         assert_eq!((bumped.base_offset, bumped.duplicate), (18, false));
-        let fenced = broker.log.append(at, &sent(18)).unwrap_err();
+        let fenced = broker.log.append(at, FIRST, &sent(18)).unwrap_err();
         assert_eq!(fenced.code(), ErrorCode::InvalidProducerEpoch);
     }
 }
@@ -149,7 +150,7 @@ async fn a_batch_that_names_a_producer_without_a_number_is_refused() {
     let broker = Broker::open(Memory::new(), small()).await.unwrap();
     let at = broker.topic("orders", 1).await;
     for unsound in [stamp(7, 0, -1), stamp(7, -1, 0)] {
-        let refused = broker.log.append(at, &batch_at(&["one"], 0, unsound)).unwrap_err();
+        let refused = broker.log.append(at, FIRST, &batch_at(&["one"], 0, unsound)).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::InvalidRecord);
     }
     assert!(broker.values(at).is_empty());

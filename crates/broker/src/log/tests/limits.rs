@@ -11,13 +11,13 @@ async fn after_a_failed_sync_nothing_is_acknowledged_or_written_but_all_that_was
     let at = broker.topic("orders", 1).await;
     broker.append(at, &batch(&["safe"])).await;
     disk.fail_syncs(1);
-    let lost = broker.log.append(at, &batch(&["lost"])).unwrap();
+    let lost = broker.log.append(at, FIRST, &batch(&["lost"])).unwrap();
     let error = broker.log.settled(lost.position).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disk);
     assert!(error.to_string().contains("could not be synced"), "{error}");
-    let refused = broker.log.append(at, &batch(&["late"])).unwrap_err();
+    let refused = broker.log.append(at, FIRST, &batch(&["late"])).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::KafkaStorageError);
-    assert!(broker.log.create_topic("late", 1, &Given::new()).is_err());
+    assert!(broker.log.create_topic("late", &[FIRST], &Given::new()).is_err());
     assert_eq!(broker.values(at), ["safe"]);
     assert_eq!(broker.log.stop().await.unwrap_err().kind(), ErrorKind::Disk);
     broker.kill().await;
@@ -36,7 +36,7 @@ async fn any_sync_of_a_checkpoint_that_fails_ends_writing_and_loses_nothing() {
             if index == number {
                 disk.fail_syncs(1);
             }
-            let Ok(appended) = broker.log.append(at, &batch(&["x".repeat(150)])) else { break };
+            let Ok(appended) = broker.log.append(at, FIRST, &batch(&["x".repeat(150)])) else { break };
             if broker.log.settled(appended.position).await.is_err() {
                 break;
             }
@@ -77,7 +77,7 @@ async fn a_full_disk_refuses_batches_serves_reads_and_goes_on_once_there_is_room
     disk.limit_space(Some(20_000));
     let mut acknowledged = 0;
     let refused = loop {
-        match broker.log.append(at, &batch(&["x".repeat(150)])) {
+        match broker.log.append(at, FIRST, &batch(&["x".repeat(150)])) {
             Ok(appended) => broker.log.settled(appended.position).await.unwrap(),
             Err(refused) => break refused,
         }
@@ -105,7 +105,7 @@ async fn a_full_disk_is_left_alone_between_attempts_and_old_segments_go_neverthe
     let options = Options { journal_file_bytes: 1 << 14, checkpoint_bytes: 1 << 20, ..small() };
     let broker = Broker::open(disk.clone(), options).await.unwrap();
     let rules = given(&[("retention.ms", "-1"), ("retention.bytes", "2000")]);
-    let (topic, _) = broker.log.create_topic("orders", 1, &rules).unwrap();
+    let (topic, _) = broker.log.create_topic("orders", &[FIRST], &rules).unwrap();
     let at = PartitionId { topic: topic.id, partition: 0 };
     for _ in 0..90 {
         broker.append(at, &batch(&["x".repeat(150)])).await;
@@ -140,7 +140,7 @@ async fn a_write_that_fails_is_an_error_to_who_asked_for_it_and_no_end() {
             if index == number {
                 disk.fail_writes(1);
             }
-            match broker.log.append(at, &batch(&["x".repeat(150)])) {
+            match broker.log.append(at, FIRST, &batch(&["x".repeat(150)])) {
                 Ok(appended) => {
                     assert_eq!(appended.base_offset, acknowledged, "write {number}");
                     broker.log.settled(appended.position).await.unwrap();
@@ -182,7 +182,7 @@ async fn while_segments_find_no_room_memory_is_bounded_by_refusing_batches() {
     let mut acknowledged = 0;
     let refused = loop {
         broker.log.room().await;
-        match broker.log.append(at, &batch(&["x".repeat(150)])) {
+        match broker.log.append(at, FIRST, &batch(&["x".repeat(150)])) {
             Ok(appended) => broker.log.settled(appended.position).await.unwrap(),
             Err(refused) => break refused,
         }
@@ -203,7 +203,7 @@ async fn bytes_that_are_not_just_one_batch_are_refused() {
     let one = batch(&["one"]);
     let two = [&one[..], &one[..]].concat();
     for bytes in [&b""[..], &one[..40], &one[..one.len() - 1], &two[..]] {
-        let refused = broker.log.append(at, bytes).unwrap_err();
+        let refused = broker.log.append(at, FIRST, bytes).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::CorruptMessage, "{} bytes", bytes.len());
     }
 }
@@ -226,10 +226,10 @@ async fn a_stopped_log_frees_its_folder_while_others_still_read_it() {
 async fn a_batch_that_no_file_of_the_journal_holds_is_too_large() {
     let broker = Broker::open(Memory::new(), small()).await.unwrap();
     let at = broker.topic("orders", 1).await;
-    let refused = broker.log.append(at, &batch(&["x".repeat(5000)])).unwrap_err();
+    let refused = broker.log.append(at, FIRST, &batch(&["x".repeat(5000)])).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::MessageTooLarge);
     let mut length = 4096;
-    while broker.log.append(at, &batch(&["x".repeat(length)])).is_err() {
+    while broker.log.append(at, FIRST, &batch(&["x".repeat(length)])).is_err() {
         length -= 1;
     }
     broker.append(at, &batch(&["x".repeat(length)])).await;
@@ -247,7 +247,7 @@ async fn producers_wait_while_memory_is_full_of_batches_and_go_on_when_they_were
     let waits = |log: &Log| log.shared.progress.now().crowded;
     while !waits(&broker.log) {
         broker.log.room().await;
-        broker.log.append(at, &batch(&["x".repeat(150)])).unwrap();
+        broker.log.append(at, FIRST, &batch(&["x".repeat(150)])).unwrap();
         sent += 1;
     }
     assert!(sent < 20);
@@ -268,7 +268,7 @@ async fn one_sync_serves_all_who_wait() {
         .map(|_| {
             let (log, batch) = (broker.log.clone(), batch(&["one of many"]));
             tokio::spawn(async move {
-                let appended = log.append(at, &batch).unwrap();
+                let appended = log.append(at, FIRST, &batch).unwrap();
                 log.settled(appended.position).await.unwrap();
             })
         })
@@ -320,10 +320,10 @@ async fn a_stopped_log_refuses_changes_and_says_why() {
     let broker = Broker::open(Memory::new(), small()).await.unwrap();
     let log = broker.log.clone();
     let at = broker.topic("orders", 1).await;
-    let appended = log.append(at, &batch(&["before"])).unwrap();
+    let appended = log.append(at, FIRST, &batch(&["before"])).unwrap();
     broker.stop().await;
     log.settled(appended.position).await.unwrap();
-    let crate::log::Refused::Broken(error) = log.append(at, &batch(&["after"])).unwrap_err() else {
+    let crate::log::Refused::Broken(error) = log.append(at, FIRST, &batch(&["after"])).unwrap_err() else {
         panic!("it is stopped")
     };
     assert_eq!(error.kind(), ErrorKind::Stopped);
@@ -335,7 +335,7 @@ async fn if_the_keeper_is_gone_nobody_waits_for_ever() {
     let broker = Broker::open(disk, small()).await.unwrap();
     let at = broker.topic("orders", 1).await;
     broker.keeper.abort();
-    let appended = broker.log.append(at, &batch(&["one"]));
+    let appended = broker.log.append(at, FIRST, &batch(&["one"]));
     drop(broker.keeper.await);
     if let Ok(appended) = appended {
         assert_eq!(broker.log.settled(appended.position).await.unwrap_err().kind(), ErrorKind::Stopped);

@@ -15,7 +15,10 @@ use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
-use vltava_core::{Clock, Moment, Rng, Timestamp, TopicPartition};
+use vltava_core::{
+    Clock, Moment, Rng, Timestamp, TopicPartition,
+    cluster::{Leader, NodeId},
+};
 use vltava_wire::{
     Compression, Uuid,
     record::{BatchBuilder, RecordSlices, Stamp, batches},
@@ -42,6 +45,9 @@ fn small() -> Options {
         ..Options::default()
     }
 }
+
+/// The node that leads everything in these tests.
+const FIRST: NodeId = NodeId(1);
 
 /// The day on which all tests begin, in milliseconds.
 const TODAY: i64 = 1_700_000_000_000;
@@ -100,8 +106,10 @@ impl Broker {
     }
 
     async fn topic(&self, name: &str, partitions: u16) -> PartitionId {
-        let (topic, position) =
-            self.log.create_topic(name, partitions, &Given::new()).expect("the topic is new");
+        let (topic, position) = self
+            .log
+            .create_topic(name, &vec![FIRST; partitions.into()], &Given::new())
+            .expect("the topic is new");
         self.log.settled(position).await.expect("the disk is well");
         PartitionId { topic: topic.id, partition: 0 }
     }
@@ -113,7 +121,7 @@ impl Broker {
     }
 
     async fn append(&self, at: PartitionId, batch: &[u8]) -> Appended {
-        let appended = self.log.append(at, batch).expect("the batch is good");
+        let appended = self.log.append(at, FIRST, batch).expect("the batch is good");
         self.log.settled(appended.position).await.expect("the disk is well");
         appended
     }

@@ -70,7 +70,7 @@ async fn what_is_not_synced_is_not_seen() {
     let disk = Memory::new().with_latency(clock, Duration::from_millis(5));
     let broker = Broker::open(disk, small()).await.unwrap();
     let at = broker.topic("orders", 1).await;
-    let appended = broker.log.append(at, &batch(&["one"])).unwrap();
+    let appended = broker.log.append(at, FIRST, &batch(&["one"])).unwrap();
     assert_eq!(broker.log.bounds(at).unwrap().end, 1);
     assert_eq!(broker.log.bounds(at).unwrap().high_watermark, 0);
     assert!(broker.log.read(at, 0, 100).unwrap().records.is_empty());

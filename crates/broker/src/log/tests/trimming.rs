@@ -8,7 +8,7 @@ const RETENTION: Duration = Duration::from_secs(61);
 
 async fn broker(disk: &Memory, configs: &[(&str, &str)]) -> (Broker, PartitionId) {
     let broker = Broker::open(disk.clone(), small()).await.unwrap();
-    let (topic, _) = broker.log.create_topic("orders", 1, &given(configs)).unwrap();
+    let (topic, _) = broker.log.create_topic("orders", &[FIRST], &given(configs)).unwrap();
     (broker, PartitionId { topic: topic.id, partition: 0 })
 }
 
@@ -200,7 +200,7 @@ async fn every_reign_ends_where_the_next_began_and_that_is_never_forgotten() {
     for life in 0..6 {
         fill(&broker, at, 3, 0).await;
         let told = broker.log.bounds(at).unwrap();
-        assert_eq!((told.leader_epoch, told.high_watermark), (life, i64::from(life + 1) * 3));
+        assert_eq!((told.leader.epoch, told.high_watermark), (life, i64::from(life + 1) * 3));
         ends.push(told.high_watermark);
         for (epoch, end) in (0..).zip(&ends) {
             assert_eq!(broker.log.epoch_end(at, epoch).unwrap(), Some((epoch, *end)), "life {life}");
@@ -230,7 +230,7 @@ async fn a_producer_that_was_not_heard_of_for_a_day_is_forgotten() {
     let at = broker.topic("orders", 1).await;
     broker.append(at, &batch_at(&["a"], TODAY, stamp(7, 0, 0))).await;
     let gap = batch_at(&["b"], TODAY, stamp(7, 0, 5));
-    assert_eq!(code(broker.log.append(at, &gap).unwrap_err()), ErrorCode::OutOfOrderSequenceNumber);
+    assert_eq!(code(broker.log.append(at, FIRST, &gap).unwrap_err()), ErrorCode::OutOfOrderSequenceNumber);
     pass(RETENTION * 3).await;
     assert_eq!(broker.append(at, &gap).await.base_offset, 1, "it may go on anywhere");
 }
