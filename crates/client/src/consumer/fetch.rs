@@ -20,18 +20,21 @@ pub(super) fn bytes(answer: &FetchResponse) -> usize {
     partitions.filter_map(|partition| partition.records.as_ref()).map(Bytes::len).sum()
 }
 
-/// The whole batches that came, for the lane of their partition. The answer they came in has `answer_bytes`.
-pub(super) fn items(fetched: Fetched, answer_bytes: usize, isolation: Isolation) -> Vec<Item> {
+/// The whole batches that came, for the lane of their partition, and whether they were copied out of their answer,
+/// which has `answer_bytes`.
+pub(super) fn items(fetched: Fetched, answer_bytes: usize, isolation: Isolation) -> (Vec<Item>, bool) {
     let Fetched { records, from, ends, aborted, .. } = fetched;
     let mut items = Vec::new();
     if isolation == Isolation::ReadCommitted {
         items.push(Item::Visible(Visible::new(aborted)));
     }
-    let whole = record::batches(own(records, answer_bytes)).map_while(Result::ok);
+    let is_copied = records.len() < COPIED_BYTES_MAX && records.len() < answer_bytes / 4;
+    let records = if is_copied { Bytes::copy_from_slice(&records) } else { records };
+    let whole = record::batches(records).map_while(Result::ok);
     let wanted = whole.filter(|batch| batch.last_offset() >= from);
     let high_watermark = ends.high_watermark;
     items.extend(wanted.map(|batch| Item::Batch { batch, high_watermark }));
-    items
+    (items, is_copied)
 }
 
 /// Why reading has stopped at `offset`.
@@ -68,13 +71,5 @@ fn refused(code: ErrorCode) -> Error {
             .what("the topic was deleted and made anew since it was last read")
             .fix("start at an offset of the new topic, or say by `start` where to start then"),
         code => Error::refused(code),
-    }
-}
-
-/// Records as they are kept: a small part of a large answer is copied.
-fn own(records: Bytes, answer_bytes: usize) -> Bytes {
-    match records.len() {
-        small @ ..COPIED_BYTES_MAX if small < answer_bytes / 4 => Bytes::copy_from_slice(&records),
-        _ => records,
     }
 }

@@ -26,6 +26,7 @@ use vltava_wire::{
 
 use super::{
     AssignmentId, Jump, JumpCause, Notice, Offset, PartitionStream, fetch,
+    kept::{Answer, Kept},
     lane::{Item, Lane, Look},
     notice::Teller,
     partition::Partition,
@@ -87,6 +88,7 @@ pub(crate) struct Fetcher {
     pool: Arc<Pool>,
     positions: Positions,
     partitions: BTreeMap<TopicPartition, Partition>,
+    kept: Kept,
     teller: Teller,
     isolation: Isolation,
     end_notices: bool,
@@ -126,6 +128,7 @@ impl Fetcher {
         Self {
             pool,
             partitions: BTreeMap::new(),
+            kept: Kept::new(config.prefetch_bytes),
             teller: Teller::new(),
             isolation: config.isolation,
             end_notices: config.end_notices,
@@ -180,7 +183,7 @@ impl Fetcher {
             jump.to = undone;
             self.go_to(&topic_partition, Offset::Exact(undone), -1);
         }
-        lane.put([Item::Jumped(jump)], 0);
+        lane.put([Item::Jumped(jump)]);
         Some(self.stream(Identity { topic_partition, assignment, committed: None }, lane))
     }
 
@@ -244,7 +247,7 @@ impl Fetcher {
         self.positions.assign(now, partition.clone(), offset.start(leader_epoch));
         if let (Offset::Exact(offset), Some(it)) = (offset, self.partitions.get_mut(partition)) {
             it.begun = Some(offset);
-            it.lane.put([Item::Position(offset)], 0);
+            it.lane.put([Item::Position(offset)]);
         }
     }
 
@@ -259,7 +262,7 @@ impl Fetcher {
                 Todo::Validate(request) => self.validate(node, request),
             }
         }
-        self.tell_all(0);
+        self.tell_all(None);
         if self.positions.take_stale() {
             self.cluster.stale();
         }
@@ -336,12 +339,13 @@ impl Fetcher {
 
     fn settle(&mut self, done: Done) {
         let now = self.cluster.context().now();
-        let mut answer_bytes = 0;
+        let mut answer = None;
         match done {
-            Done::Fetched(node, Ok(answer)) => {
-                answer_bytes = fetch::bytes(&answer);
-                self.cluster.context().counters.bytes_fetched.add(answer_bytes as u64);
-                let hints = self.positions.on_fetched(now, node, answer, &mut self.rng);
+            Done::Fetched(node, Ok(fetched)) => {
+                let bytes = fetch::bytes(&fetched);
+                self.cluster.context().counters.bytes_fetched.add(bytes as u64);
+                answer = Some(self.kept.begin(bytes));
+                let hints = self.positions.on_fetched(now, node, fetched, &mut self.rng);
                 if !hints.is_empty() {
                     self.cluster.learn(|view| hints.tell(view));
                 }
@@ -370,17 +374,20 @@ impl Fetcher {
                 partition.lane.set_ends(ends);
             }
         }
-        self.tell_all(answer_bytes);
+        self.tell_all(answer.as_ref());
+        if let Some(latest) = answer.filter(|_| self.kept.is_too_much()) {
+            self.partitions.values().for_each(|it| it.lane.copy_out(&latest));
+        }
     }
 
-    fn tell_all(&mut self, answer_bytes: usize) {
+    fn tell_all(&mut self, answer: Option<&Answer>) {
         while let Some(event) = self.positions.event() {
-            self.tell(event, answer_bytes);
+            self.tell(event, answer);
         }
     }
 
     /// Passes on to a partition's reader what has come of it.
-    fn tell(&mut self, event: Event, answer_bytes: usize) {
+    fn tell(&mut self, event: Event, answer: Option<&Answer>) {
         let Some(Partition { lane, assignment, begun, .. }) = self.partitions.get_mut(event.partition())
         else {
             return;
@@ -388,11 +395,13 @@ impl Fetcher {
         match event {
             Event::Fetched(fetched) => {
                 let bytes = fetched.records.len();
-                lane.put(fetch::items(fetched, answer_bytes, self.isolation), bytes);
+                let (items, is_copied) =
+                    fetch::items(fetched, answer.map_or(0, Answer::bytes), self.isolation);
+                lane.put_part(items, bytes, answer.filter(|_| !is_copied).cloned());
             }
             Event::Jumped { partition, to, cause: Cause::Started, .. } => {
                 *begun = Some(to);
-                lane.put([Item::Position(to)], 0);
+                lane.put([Item::Position(to)]);
                 let (topic_partition, assignment) = (partition, *assignment);
                 self.told.push_back(Told::Started(Started { topic_partition, assignment, offset: to }));
             }
@@ -403,11 +412,11 @@ impl Fetcher {
                 if self.for_member && from.is_some_and(|from| to < from) {
                     self.told.push_back(Told::WentBack(WentBack { assignment: *assignment, jump }));
                 } else {
-                    lane.put([Item::Jumped(jump)], 0);
+                    lane.put([Item::Jumped(jump)]);
                 }
             }
             Event::Failed { partition, offset, failure } => {
-                lane.put([Item::Failed(fetch::failure(&partition, offset, failure))], 0);
+                lane.put([Item::Failed(fetch::failure(&partition, offset, failure))]);
             }
             Event::Stalled { partition: topic_partition, since, stall } => {
                 warn!(partition = %topic_partition, ?since, %stall, "a partition stands still: asking anew");

@@ -9,11 +9,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 use vltava_core::fetch::{Ends, Visible};
 use vltava_wire::record::Batch;
 
-use super::{Jump, Offset};
+use super::{Jump, Offset, kept::Answer};
 use crate::error::Error;
 
 /// Both ends share it.
@@ -28,6 +29,8 @@ pub(super) struct Lane {
 struct State {
     items: VecDeque<Item>,
     bytes: usize,
+    /// What the items are parts of, unless they were copied out of it.
+    answer: Option<Answer>,
     ends: Option<Ends>,
     waker: Option<Waker>,
     paused: bool,
@@ -67,15 +70,36 @@ impl Lane {
 
     // For the fetcher
 
-    /// Puts in what one answer brought, `bytes` of it. What comes from a place that the reader has left is dropped.
-    pub(super) fn put(&self, items: impl IntoIterator<Item = Item>, bytes: usize) {
+    /// Puts in what the reader has to know. What is about a place that it has left is dropped.
+    pub(super) fn put(&self, items: impl IntoIterator<Item = Item>) {
+        self.put_part(items, 0, None);
+    }
+
+    /// Puts in what one answer brought, `bytes` of it, and the answer if that is kept by them.
+    pub(super) fn put_part(
+        &self,
+        items: impl IntoIterator<Item = Item>,
+        bytes: usize,
+        answer: Option<Answer>,
+    ) {
         let mut state = self.lock();
         if state.ended || state.seek.is_some() {
             return;
         }
         state.items.extend(items);
         state.bytes += bytes;
+        state.answer = answer.or(state.answer.take());
         wake(&mut state);
+    }
+
+    /// Copies what is there out of its answer, if that is another than this and most of it is gone.
+    pub(super) fn copy_out(&self, latest: &Answer) {
+        let mut state = self.lock();
+        let bytes = state.bytes;
+        let spared = |it: &Answer| it.is(latest) || bytes >= it.bytes() / 2;
+        if state.answer.take_if(|it| !spared(it)).is_some() {
+            state.items.iter_mut().for_each(Item::copy_out);
+        }
     }
 
     /// Tells how far the log goes.
@@ -120,8 +144,7 @@ impl Lane {
     /// Leaves the place at hand, and with it what was fetched there, to go on elsewhere.
     pub(super) fn seek(&self, offset: Offset) {
         let mut state = self.lock();
-        state.items.clear();
-        state.bytes = 0;
+        state.clear();
         state.seek = Some(offset);
         drop(state);
         self.room.notify_one();
@@ -139,7 +162,7 @@ impl Lane {
             return Poll::Pending;
         };
         if state.items.is_empty() {
-            state.bytes = 0;
+            state.clear();
             drop(state);
             self.room.notify_one();
         }
@@ -152,8 +175,7 @@ impl Lane {
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
-        state.items.clear();
-        state.bytes = 0;
+        state.clear();
         wake(&mut state);
         drop(state);
         self.room.notify_one();
@@ -164,8 +186,80 @@ impl Lane {
     }
 }
 
+impl State {
+    fn clear(&mut self) {
+        self.items.clear();
+        (self.bytes, self.answer) = (0, None);
+    }
+}
+
+impl Item {
+    fn copy_out(&mut self) {
+        if let Self::Batch { batch, .. } = self {
+            let own = Bytes::copy_from_slice(batch.bytes());
+            *batch = Batch::parse(own).expect("it was parsed before");
+        }
+    }
+}
+
 fn wake(state: &mut State) {
     if let Some(waker) = state.waker.take() {
         waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use vltava_wire::{
+        Compression,
+        record::{BatchBuilder, RecordSlices, Stamp, batches},
+    };
+
+    use super::*;
+    use crate::consumer::kept::Kept;
+
+    /// An answer with one batch for each of four partitions.
+    fn answer() -> (Bytes, usize) {
+        let mut builder = BatchBuilder::new();
+        builder.append(RecordSlices::new(1, None, Some(&[7; 1_000]))).expect("it fits");
+        let one = builder.finish(Stamp::NONE, Compression::None).expect("it has a record");
+        (Bytes::from(one.repeat(4)), one.len())
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_an_answer_is_copied_when_answers_take_too_much() {
+        let (bytes, part) = answer();
+        let mut kept = Kept::new(6 * part);
+        let room = Arc::new(Notify::new());
+        let lanes: Vec<_> = (0..4).map(|_| Lane::new(room.clone())).collect();
+        let mut fill = |lanes: &[Lane]| {
+            let answer = kept.begin(bytes.len());
+            for (lane, batch) in lanes.iter().zip(batches(bytes.clone())) {
+                let batch = batch.expect("it is sound");
+                let items = [Item::Batch { batch, high_watermark: 9 }];
+                lane.put_part(items, part, Some(answer.clone()));
+            }
+            (kept.is_too_much(), answer)
+        };
+        let taken = async |lane: &Lane| match poll_fn(|cx| lane.poll_take(cx)).await {
+            Some(Item::Batch { batch, .. }) => batch.bytes().clone(),
+            other => panic!("{other:?} is no batch"),
+        };
+        let lies_in = |batch: &Bytes| bytes.as_ptr_range().contains(&batch.as_ptr());
+
+        assert!(!fill(&lanes).0, "one answer fits");
+        for lane in &lanes[1..] {
+            assert!(lies_in(&taken(lane).await), "what is read in time is not copied");
+        }
+        let (too_much, latest) = fill(&lanes[1..]);
+        assert!(too_much, "one part of the first is left, and so all of it");
+        lanes.iter().for_each(|lane| lane.copy_out(&latest));
+        let copied = taken(&lanes[0]).await;
+        assert!(!lies_in(&copied) && copied == bytes[..part]);
+        assert!(lies_in(&taken(&lanes[1]).await), "the latest answer is not copied");
+        drop(latest);
+        assert!(!kept.is_too_much(), "nothing of the first answer is left");
     }
 }

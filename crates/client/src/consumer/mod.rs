@@ -10,6 +10,7 @@ mod events;
 mod fetch;
 mod fetcher;
 mod group;
+mod kept;
 mod lane;
 mod lookup;
 mod notice;

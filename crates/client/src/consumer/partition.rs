@@ -46,7 +46,7 @@ impl Partition {
             Err(error) => {
                 positions.unassign(name);
                 self.known = true;
-                self.lane.put([Item::Failed(error)], 0);
+                self.lane.put([Item::Failed(error)]);
             }
         }
     }

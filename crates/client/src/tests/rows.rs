@@ -161,10 +161,17 @@ fn two_topics() -> MetadataResponse {
     MetadataResponse { brokers: vec![broker], topics, ..Default::default() }
 }
 
+/// The bytes of each value that goes to `Slow`.
+const BYTES: usize = 4_000;
+
+async fn put(producer: &Producer, topic: &str, partition: i32, letter: &str) -> Delivery {
+    let record = ProducerRecord::to(topic).partition(partition).value(letter.repeat(BYTES));
+    producer.send(record).await.expect("room comes")
+}
+
 /// P6: what is being written stays what it is, whatever becomes of the batch and of its memory.
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_is_given_up_while_it_is_written_is_still_what_it_was() {
-    const BYTES: usize = 4_000;
     let slow: Arc<Mutex<Slow>> = Arc::default();
     let script = slow.clone();
     let peer = Peer::new(move |asked| script.lock().expect("no script panics").reply(asked)).behind(512);
@@ -173,22 +180,18 @@ async fn a_batch_that_is_given_up_while_it_is_written_is_still_what_it_was() {
     let client = builder.seed(1).connect().await.expect("the peer answers");
     let builder = Producer::builder(&client).delivery_timeout(Duration::from_secs(10));
     let producer = builder.memory_bytes(3 * BYTES).batch_bytes(BYTES).build().expect("it can be built");
-    let send = async |topic: &str, partition: i32, letter: &str| -> Delivery {
-        let record = ProducerRecord::to(topic).partition(partition).value(letter.repeat(BYTES));
-        producer.send(record).await.expect("room comes")
-    };
-    send("orders", 0, "w").await.await.expect("it is written");
-    send("orders", 1, "w").await.await.expect("it is written");
+    put(&producer, "orders", 0, "w").await.await.expect("it is written");
+    put(&producer, "orders", 1, "w").await.await.expect("it is written");
     slow.lock().expect("no script panics").wait = Duration::from_secs(60);
-    let first = send("orders", 0, "a").await;
+    let first = put(&producer, "orders", 0, "a").await;
     sleep(Duration::from_secs(1)).await;
-    let torn = send("orders", 1, "b").await;
+    let torn = put(&producer, "orders", 1, "b").await;
     for given_up in [first, torn] {
         assert!(given_up.await.expect_err("nobody reads").maybe_written());
     }
     let mut later = Vec::new();
     for partition in 0..2 {
-        later.push(send("returns", partition, "c").await);
+        later.push(put(&producer, "returns", partition, "c").await);
     }
     sleep(Duration::from_secs(120)).await;
     drop(later);
