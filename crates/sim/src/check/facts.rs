@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Durability, Event, Fate, Fault, History, Log, Made, Partition, Removal, Sent, What};
+use crate::history::{
+    Durability, Event, Fate, Fault, History, Log, Made, Partition, Record, Removal, Sent, What,
+};
 
 /// What checkers want to know of a history, found once.
 pub(super) struct Facts<'a> {
@@ -17,6 +19,8 @@ pub(super) struct Facts<'a> {
     pub(super) crashed: BTreeMap<&'a str, usize>,
     /// How late a deadline may be noticed, in microseconds.
     pub(super) slack: u64,
+    /// Where each consumer was last told, or said itself, that it stands in a partition.
+    placed: BTreeMap<(&'a str, &'a Partition), usize>,
     removals: BTreeMap<&'a Partition, Vec<Removed>>,
     leaders_are_steady: bool,
 }
@@ -33,6 +37,8 @@ pub(super) struct Terms {
 /// Somebody saw a record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sighting<'a> {
+    /// It was there at some moment from this event on: an answer takes its time, and so does what was fetched ahead.
+    pub(super) since: usize,
     pub(super) event: usize,
     pub(super) value: &'a str,
 }
@@ -57,6 +63,7 @@ impl<'a> Facts<'a> {
             seen: BTreeMap::new(),
             crashed: BTreeMap::new(),
             slack: 0,
+            placed: BTreeMap::new(),
             removals: BTreeMap::new(),
             leaders_are_steady: true,
         };
@@ -67,7 +74,8 @@ impl<'a> Facts<'a> {
         // Where a record came to lie that need not stay there, another may lie in the end.
         for it in facts.sends.iter().filter(|it| facts.must_stay(it.client)) {
             if let (Fate::Acknowledged(partition, Some(offset)), Some(event)) = (it.fate, it.ended) {
-                see(&mut seen, partition, offset, Sighting { event, value: it.value });
+                let sighting = Sighting { since: it.invoked, event, value: it.value };
+                see(&mut seen, partition, offset, sighting);
             }
         }
         facts.seen = seen;
@@ -82,11 +90,16 @@ impl<'a> Facts<'a> {
                 let terms = Terms { acks: *acks, idempotent: *idempotent, timeout: *timeout };
                 self.producers.insert(client, terms);
             }
-            What::Poll { partition, records, .. } | What::Log { partition, records, .. } => {
-                for it in records {
-                    see(&mut self.seen, partition, it.0, Sighting { event: at, value: &it.1 });
-                }
+            What::Assigned { client, partition, .. }
+            | What::Seek { client, partition, .. }
+            | What::Jump { client, partition, .. } => {
+                self.placed.insert((client, partition), at);
             }
+            What::Poll { client, partition, records, .. } => {
+                let since = self.placed.get(&(&**client, partition)).copied().unwrap_or(at);
+                self.see_all(partition, records, since, at);
+            }
+            What::Log { partition, records, .. } => self.see_all(partition, records, at, at),
             What::Removed { partition, from, to, why } => {
                 let removed = Removed { event: at, from: *from, to: to.unwrap_or(i64::MAX), why: *why };
                 self.removals.entry(partition).or_default().push(removed);
@@ -125,17 +138,22 @@ impl<'a> Facts<'a> {
         self.removed(partition).any(|it| by(it.why))
     }
 
-    /// Whether an offset was freed for others between two events.
+    /// Whether an offset may have been freed for others between two sightings.
     pub(super) fn was_freed_between(
         &self,
         partition: &Partition,
         offset: i64,
-        one: usize,
-        other: usize,
+        [one, other]: [Sighting<'_>; 2],
     ) -> bool {
-        let between = one.min(other)..one.max(other);
+        let between = one.since.min(other.since)..one.event.max(other.event);
         let mut freed = self.removed(partition).filter(|it| it.why.frees_offsets());
         freed.any(|it| between.contains(&it.event) && it.from <= offset && offset < it.to)
+    }
+
+    fn see_all(&mut self, partition: &'a Partition, records: &'a [Record], since: usize, event: usize) {
+        for it in records {
+            see(&mut self.seen, partition, it.0, Sighting { since, event, value: &it.1 });
+        }
     }
 
     fn removed(&self, partition: &Partition) -> impl Iterator<Item = &Removed> {

@@ -46,8 +46,7 @@ pub(super) fn inconsistent_offsets(facts: &Facts<'_>) -> Vec<Found> {
     for (partition, offsets) in &facts.seen {
         for (offset, sightings) in offsets {
             let differ = sightings.windows(2).find(|it| {
-                it[0].value != it[1].value
-                    && !facts.was_freed_between(partition, *offset, it[0].event, it[1].event)
+                it[0].value != it[1].value && !facts.was_freed_between(partition, *offset, [it[0], it[1]])
             });
             if let Some([one, other]) = differ {
                 let what = format!("{partition} @ {offset} is {} and {}", one.value, other.value);

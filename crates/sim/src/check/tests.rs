@@ -411,3 +411,13 @@ fn a_flush_that_returns_early_is_found() {
     // What is sent while it flushes is not waited for.
     holds(&[SENT, flush, THIRD, flushed, THIRD_IS_WRITTEN]);
 }
+
+#[test]
+fn what_was_fetched_ahead_of_a_topic_that_is_made_anew_is_none_of_the_new_one() {
+    let removed = r#"{"type":"removed","partition":"t-0","from":0,"to":2,"why":"recreated"}"#;
+    let polled = r#"{"type":"poll","client":"c","assignment":0,"partition":"t-0","next":2,"records":[[0,"p:0"],[1,"p:1"]]}"#;
+    let written = r#"{"type":"ok","op":2,"partition":"t-0","offset":0}"#;
+    holds(&[SENT, READER, THIRD, removed, polled, written]);
+    let what = breaks(Invariant::InconsistentOffset, &[SENT, READER, THIRD, polled, written]);
+    assert_eq!(what, "t-0 @ 0 is p:0 and p:2");
+}
