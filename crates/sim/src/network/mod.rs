@@ -17,14 +17,14 @@ use std::{
 
 use tokio::{
     io::DuplexStream,
-    sync::watch,
+    sync::Notify,
     time::{Instant, sleep},
 };
 use vltava_broker::Connector;
 use vltava_client::{Address, BoxFuture, Dial, Stream};
 use vltava_core::Rng;
 
-use pipe::{Condition, Cut, Flow, Pipe};
+use pipe::{Condition, Control, Cut, Flow, Pipe};
 pub use route::{Dialing, Pace, Route};
 pub use trace::{Bytes, Step, Trace, Way};
 
@@ -42,7 +42,7 @@ struct Shared {
     state: Mutex<State>,
     trace: Trace,
     /// Moves whenever somebody who waits for a connection is to look again.
-    changes: watch::Sender<()>,
+    changes: Notify,
 }
 
 struct State {
@@ -66,7 +66,7 @@ struct Host {
 struct Link {
     client: String,
     node: Node,
-    condition: watch::Sender<Condition>,
+    control: Control,
 }
 
 /// Which of the pipes.
@@ -98,7 +98,7 @@ impl Network {
     pub fn new(rng: Rng) -> Self {
         let (nodes, routes, links) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let state = State { rng, nodes, routes, usual: Route::default(), links, opened: 0 };
-        let (state, trace, changes) = (Mutex::new(state), Trace::new(), watch::Sender::new(()));
+        let (state, trace, changes) = (Mutex::new(state), Trace::new(), Notify::new());
         Self(Arc::new(Shared { state, trace, changes }))
     }
 
@@ -106,7 +106,7 @@ impl Network {
     pub fn attach(&self, node: Node, name: &str, connector: Connector) {
         let host = Host { name: name.to_owned(), connector: Some(connector), is_dark: false };
         self.lock().nodes.insert(node, host);
-        self.0.changes.send_replace(());
+        self.0.changes.notify_waiters();
     }
 
     /// From now on, the node refuses connections, and all of its pipes are cut.
@@ -146,7 +146,7 @@ impl Network {
             }
         }
         self.change(pipes, |condition| condition.route = route);
-        self.0.changes.send_replace(());
+        self.0.changes.notify_waiters();
     }
 
     /// Nothing gets through from now on, and nobody is told. What is sent arrives once this is over.
@@ -204,7 +204,7 @@ impl Network {
         let mut state = self.lock();
         state.forget_closed();
         for link in state.links.iter().filter(|it| pipes.include(&it.client, it.node)) {
-            link.condition.send_modify(&mut change);
+            link.control.change(&mut change);
         }
     }
 
@@ -224,10 +224,10 @@ impl Network {
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
         state.opened += 1;
         let (number, rng) = (state.opened, Rng::new(state.rng.bits()));
-        let condition = watch::Sender::new(Condition::new(route));
-        state.links.push(Link { client: client.to_owned(), node, condition: condition.clone() });
+        let control = Control::new(route);
+        state.links.push(Link { client: client.to_owned(), node, control: control.clone() });
         self.0.trace.note(number, Step::Opened { client: client.to_owned(), node });
-        Pipe { number, condition, rng, trace: self.0.trace.clone() }.carry(theirs, broker);
+        Pipe { number, control, rng, trace: self.0.trace.clone() }.carry(theirs, broker);
         Ok(ours)
     }
 
@@ -255,7 +255,7 @@ impl State {
     }
 
     fn forget_closed(&mut self) {
-        self.links.retain(|it| it.condition.receiver_count() > 0);
+        self.links.retain(|it| it.control.is_in_use());
     }
 }
 
@@ -268,9 +268,8 @@ impl Dial for Dialer {
     fn dial(&self, address: &Address) -> BoxFuture<io::Result<Box<dyn Stream>>> {
         let (network, client, host) = (self.network.clone(), self.client.clone(), address.host.clone());
         Box::pin(async move {
-            let mut changes = network.0.changes.subscribe();
             loop {
-                changes.borrow_and_update();
+                let changed = network.0.changes.notified();
                 let (node, route) =
                     network.route(&client, &host).ok_or(io::Error::from(io::ErrorKind::NotFound))?;
                 match route.dialing {
@@ -280,7 +279,7 @@ impl Dial for Dialer {
                     }
                     Dialing::Refused => return Err(io::ErrorKind::ConnectionRefused.into()),
                     // Whoever dials gives up when he likes; the network itself never goes.
-                    Dialing::Silent => drop(changes.changed().await),
+                    Dialing::Silent => changed.await,
                 }
             }
         })

@@ -51,7 +51,7 @@ pub(super) enum Flow {
 }
 
 impl Condition {
-    pub(super) fn new(route: Route) -> Self {
+    fn new(route: Route) -> Self {
         Self { cut: Cut::Not, up: Flow::Open, down: Flow::Open, route }
     }
 
@@ -63,10 +63,45 @@ impl Condition {
     }
 }
 
+/// Where it is told how it is with a pipe. Each direction hears it on its own, as one channel would wake the two in an
+/// order that is by chance.
+#[derive(Clone)]
+pub(super) struct Control {
+    up: watch::Sender<Condition>,
+    down: watch::Sender<Condition>,
+}
+
+impl Control {
+    pub(super) fn new(route: Route) -> Self {
+        let condition = Condition::new(route);
+        Self { up: watch::Sender::new(condition), down: watch::Sender::new(condition) }
+    }
+
+    /// Tells both directions of a change.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Condition)) {
+        let mut condition = *self.up.borrow();
+        change(&mut condition);
+        self.up.send_replace(condition);
+        self.down.send_replace(condition);
+    }
+
+    /// Whether anything is still carried.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.up.receiver_count() + self.down.receiver_count() > 0
+    }
+
+    fn listen(&self, way: Way) -> watch::Receiver<Condition> {
+        match way {
+            Way::Up => self.up.subscribe(),
+            Way::Down => self.down.subscribe(),
+        }
+    }
+}
+
 /// A pipe that is about to carry.
 pub(super) struct Pipe {
     pub(super) number: u64,
-    pub(super) condition: watch::Sender<Condition>,
+    pub(super) control: Control,
     pub(super) rng: Rng,
     pub(super) trace: Trace,
 }
@@ -89,7 +124,8 @@ impl Pipe {
                 rng: Rng::new(self.rng.bits()),
                 trace: self.trace.clone(),
             };
-            tokio::spawn(direction.run(self.condition.clone()));
+            let changes = self.control.listen(way);
+            tokio::spawn(direction.run(self.control.clone(), changes));
         }
     }
 }
@@ -109,12 +145,11 @@ struct Direction {
 }
 
 impl Direction {
-    async fn run(mut self, condition: watch::Sender<Condition>) {
-        let mut changes = condition.subscribe();
+    async fn run(mut self, control: Control, mut changes: watch::Receiver<Condition>) {
         let mut chunk = [0; CHUNK_BYTES];
         loop {
             let latest = *changes.borrow_and_update();
-            let Some(now) = self.look(latest, &condition) else { break };
+            let Some(now) = self.look(latest, &control) else { break };
             let takes = self.from.is_some() && self.on_the_way.len() < CHUNKS_MAX;
             let next = self.on_the_way.front().filter(|_| now.route.passes).cloned();
             let due = next.as_ref().map(|(due, _)| (*due).max(self.arrived + now.route.pace.every));
@@ -126,11 +161,10 @@ impl Direction {
                 read = take(&mut self.from, &mut chunk), if takes => self.took(read, &chunk, now),
             }
         }
-        self.trace.note(self.number, Step::Ended(self.way));
     }
 
     /// Looks what is to be done about a condition; none if nothing more is carried.
-    fn look(&mut self, now: Condition, condition: &watch::Sender<Condition>) -> Option<Condition> {
+    fn look(&mut self, now: Condition, control: &Control) -> Option<Condition> {
         let is_lost = now.flow(self.way) == Flow::Lost;
         if is_lost {
             self.swallow();
@@ -150,8 +184,8 @@ impl Direction {
         let word = if self.way == Way::Up { Cut::Late } else { Cut::Now };
         if self.from.is_none() && !is_lost && now.cut == Cut::Not && (self.way == Way::Up || now.route.passes)
         {
-            condition.send_modify(|it| it.cut = it.cut.max(word));
-            return self.look(Condition { cut: word, ..now }, condition);
+            control.change(|it| it.cut = it.cut.max(word));
+            return self.look(Condition { cut: word, ..now }, control);
         }
         Some(now)
     }

@@ -40,8 +40,6 @@ pub enum Step {
     Carried(Way, Bytes),
     /// Bytes were sent and are gone.
     Swallowed(Way, Bytes),
-    /// One end was closed, or the pipe was cut, and nothing is carried this way any more.
-    Ended(Way),
     /// Nothing gets through in some places from now on.
     Parted,
     /// Everything gets through again.
@@ -103,12 +101,11 @@ impl fmt::Display for Trace {
             match step {
                 Step::Opened { client, node } => writeln!(f, "{client} opens it to node {node}")?,
                 Step::Carried(way, Bytes { count, checksum }) => {
-                    writeln!(f, "{way} {count} {checksum:016x}")?
+                    writeln!(f, "{way} {count} {checksum:016x}")?;
                 }
                 Step::Swallowed(way, Bytes { count, checksum }) => {
                     writeln!(f, "{way} {count} {checksum:016x} swallowed")?;
                 }
-                Step::Ended(way) => writeln!(f, "{way} ended")?,
                 Step::Parted => writeln!(f, "parted")?,
                 Step::Healed => writeln!(f, "healed")?,
             }

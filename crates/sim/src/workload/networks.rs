@@ -1,0 +1,48 @@
+//! Producers and readers over a network that delays, trickles, refuses, parts nodes from clients, and swallows what is
+//! sent without a word, so that only deadlines tell. The broker itself is well all the time.
+
+use std::time::Duration;
+
+use super::{Sending, TOPIC, any_consumer, any_producer, send};
+use crate::{
+    play::{Play, run},
+    stage::{Reading, Stage},
+    trouble::{Trouble, Weather},
+    world::Setup,
+};
+
+const TROUBLE: &[Trouble] = &[
+    Trouble::Cut,
+    Trouble::Swallow,
+    Trouble::Swallow,
+    Trouble::Part,
+    Trouble::Part,
+    Trouble::Delay,
+    Trouble::Trickle,
+    Trouble::Refuse,
+    Trouble::SlowDial,
+];
+
+pub(super) fn play(seed: u64) -> Play {
+    run(seed, story(seed))
+}
+
+async fn story(seed: u64) -> Play {
+    let mut stage = Stage::new("networks", seed, Setup::new(TOPIC, 3)).await;
+    let partitions = stage.world.partitions();
+    // Some plays are over before any deadline is, others see many of them.
+    let pause_most = Duration::from_millis([300, 3_000, 20_000][stage.world.rng.below(3) as usize]);
+    let sending = Sending { pause_most: pause_most / 5, count: 40, ..Sending::SHORT };
+    for number in 0..2 {
+        let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
+        let producer = stage.producer(&format!("p{number}"), config).await;
+        stage.start(send(producer, sending, rng));
+    }
+    for number in 0..2 {
+        let config = any_consumer(&mut stage.world.rng);
+        let reading = Reading { config, ..Reading::all(&format!("r{number}"), partitions.clone()) };
+        stage.read(reading).await;
+    }
+    stage.trouble(TROUBLE, Weather { times: 12, pause_most }).await;
+    stage.end().await
+}
