@@ -34,7 +34,7 @@ mod park;
 mod server;
 mod topic_rules;
 
-pub use clock::SystemClock;
+pub use clock::{SystemClock, TestClock};
 pub use config::{Builder, Sync};
 pub use doors::Connector;
 pub use error::{Error, ErrorKind, Result};

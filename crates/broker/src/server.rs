@@ -10,6 +10,7 @@ use vltava_wire::ErrorCode;
 use crate::{
     Builder, Connector, Error, ErrorKind, NodeHandle, Result,
     call::Advertised,
+    disk::{DiskFaults, Faulty},
     doors::Doors,
     faults::Faults,
     listen::{listen, parse_address, port_after},
@@ -149,8 +150,9 @@ pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     let seed = builder.resolved_seed();
     let mut rng = Rng::new(seed);
     // Faults have chance of their own: with and without them a seed is the same cluster.
-    let faults = Faults::new(Rng::new(!seed));
-    let disk = builder.resolved_disk()?;
+    let disk_faults = DiskFaults::new(clock.clone());
+    let disk = Arc::new(Faulty::new(builder.resolved_disk()?, disk_faults.clone()));
+    let faults = Faults::new(Rng::new(!seed), disk_faults);
     let (log, keeper) = Log::open(disk, clock.clone(), Rng::new(rng.bits()), options).await?;
     let memory = Memory::new(builder.request_memory);
     let nodes = Nodes::new(builder.nodes);

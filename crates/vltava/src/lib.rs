@@ -85,6 +85,25 @@
 //! # }
 //! ```
 //!
+//! What is to go wrong is said by [`Broker::faults`](broker::Broker::faults): which requests, what, how often.
+//!
+//! ```
+//! use vltava::{Broker, ErrorCode, InProcess, ProducerRecord};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), vltava::Error> {
+//! let broker = Broker::in_memory().topic("orders", 1).start().await?;
+//! let moved = broker.faults().produce("orders").error(ErrorCode::NotLeaderOrFollower).times(2);
+//! let lost = broker.faults().produce("orders").cut_reply(0).once(); // written, but who knows?
+//!
+//! let producer = broker.client().await?.producer();
+//! let stored = producer.send(ProducerRecord::to("orders").value("one")).await?.await?;
+//! assert_eq!(stored.to_string(), "orders-0 @ 0"); // tried again, and stored once
+//! assert_eq!((moved.struck(), lost.struck()), (2, 1));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Features
 //!
 //! `broker`, `flow` and `sinks` are on unless turned off; the client is always there.
@@ -109,8 +128,8 @@ pub use vltava_flow::{
 };
 
 pub use vltava_client::{
-    BadCodec, Client, Codec, Compression, Offset, Producer, ProducerRecord, RecordBatch, RecordMetadata,
-    StartOffset, Timestamp, TopicPartition,
+    BadCodec, Client, Codec, Compression, ErrorCode, Offset, Producer, ProducerRecord, RecordBatch,
+    RecordMetadata, StartOffset, Timestamp, TopicPartition,
 };
 
 #[cfg(feature = "broker")]

@@ -3,12 +3,15 @@
 //! Everything but a sync is done at once, on the caller's thread. What was written, created, renamed or removed
 //! survives a loss of power only once the file, or the folder, was synced.
 
+mod faulty;
 mod file;
 mod memory;
 mod world;
 
 use std::{io, pin::Pin, sync::Arc};
 
+pub use faulty::DiskFaults;
+pub(crate) use faulty::Faulty;
 pub use file::Folder;
 pub use memory::Memory;
 

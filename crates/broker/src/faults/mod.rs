@@ -2,7 +2,7 @@
 //!
 //! A rule says where (API, topic, partition, client, node), what (an error, a delay, a loss, a cut, throttling) and how
 //! often. What it says about requests is decided in `rules`; `target` knows where each API names its partitions and
-//! tells errors; `strike` has it happen. Faults of the disk are in `disk/faulty`.
+//! tells errors; `strike` has it happen. Faults of the disk are in `disk/faulty`, and are no rules.
 
 mod aim;
 mod rules;
@@ -18,6 +18,8 @@ use std::{
 };
 
 use vltava_core::Rng;
+
+use crate::disk::DiskFaults;
 
 pub use aim::{Aim, Fault, Partitions, Resources, Whole};
 pub use rules::Topics;
@@ -54,6 +56,7 @@ struct Shared {
     /// Whether there is any rule: all that is looked at where there is none.
     is_armed: AtomicBool,
     rules: Mutex<Rules>,
+    disk: DiskFaults,
 }
 
 /// A rule that was added. It stays when this is dropped.
@@ -83,14 +86,20 @@ impl fmt::Debug for Rule {
 }
 
 impl Faults {
-    pub(crate) fn new(chance: Rng) -> Self {
-        let shared = Shared { is_armed: AtomicBool::new(false), rules: Mutex::new(Rules::new(chance)) };
-        Self { shared: Arc::new(shared) }
+    pub(crate) fn new(chance: Rng, disk: DiskFaults) -> Self {
+        let rules = Mutex::new(Rules::new(chance));
+        Self { shared: Arc::new(Shared { is_armed: AtomicBool::new(false), rules, disk }) }
     }
 
-    /// Takes back all rules.
+    /// Faults of the disk.
+    pub fn disk(&self) -> DiskFaults {
+        self.shared.disk.clone()
+    }
+
+    /// Takes back all rules, and lifts the faults of the disk.
     pub fn clear(&self) {
         self.change(Rules::clear);
+        self.shared.disk.lift();
     }
 
     /// Whether there may be a rule that strikes.
