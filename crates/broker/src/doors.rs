@@ -207,7 +207,9 @@ impl Way {
         let advertised = match stream.local_addr() {
             Ok(local) if self.doors.advertise.is_empty() => {
                 let ip = local.ip().to_canonical().to_string();
-                let port = |it: &Door| it.addresses[self.which].port();
+                // Nodes listen alike, but for an address that one of them could not have.
+                let same = |it: &Door| it.addresses.get(self.which).or(it.addresses.first()).copied();
+                let port = |it: &Door| same(it).map_or(0, |it| it.port());
                 let address = |it| Advertised { host: ip.clone(), port: port(it) };
                 Directory::new(self.doors.all.iter().map(address))
             }

@@ -104,6 +104,24 @@
 //! # }
 //! ```
 //!
+//! How a program fails over needs no cluster either: one broker can play several nodes, of which any may stop. It is a
+//! stage and no cluster: nothing is replicated, and nothing is safer than on one node.
+//!
+//! ```
+//! # use vltava::{Broker, InProcess};
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), vltava::Error> {
+//! let broker = Broker::in_memory().nodes(3).topic("orders", 3).start().await?;
+//! let client = broker.client().await?;
+//!
+//! broker.move_leader("orders", 0, 2).await?;
+//! broker.node(2)?.stop().await?; // who is connected to it is cut off, and node 3 leads
+//! broker.node(2)?.start().await?;
+//! # drop(client);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Features
 //!
 //! `broker`, `flow` and `sinks` are on unless turned off; the client is always there.

@@ -18,7 +18,7 @@ use crate::caller::{Caller, text};
 
 const SESSION: i32 = 10_000;
 
-fn join(member_id: &str) -> JoinGroupRequest {
+pub(crate) fn join(member_id: &str) -> JoinGroupRequest {
     JoinGroupRequest {
         group_id: text("audit"),
         session_timeout_ms: SESSION,
@@ -33,7 +33,7 @@ fn join(member_id: &str) -> JoinGroupRequest {
     }
 }
 
-fn sync(joined: &JoinGroupResponse, assignments: &[(&str, &'static str)]) -> SyncGroupRequest {
+pub(crate) fn sync(joined: &JoinGroupResponse, assignments: &[(&str, &'static str)]) -> SyncGroupRequest {
     let assigned = |(member_id, assignment): &(&str, &'static str)| SyncGroupRequestAssignment {
         member_id: text(member_id),
         assignment: Bytes::from_static(assignment.as_bytes()),
@@ -47,7 +47,7 @@ fn sync(joined: &JoinGroupResponse, assignments: &[(&str, &'static str)]) -> Syn
     }
 }
 
-fn beat(joined: &JoinGroupResponse) -> HeartbeatRequest {
+pub(crate) fn beat(joined: &JoinGroupResponse) -> HeartbeatRequest {
     HeartbeatRequest {
         group_id: text("audit"),
         generation_id: joined.generation_id,
@@ -57,7 +57,7 @@ fn beat(joined: &JoinGroupResponse) -> HeartbeatRequest {
 }
 
 /// Joins alone, and is leader.
-async fn join_first(caller: &mut Caller, version: i16) -> JoinGroupResponse {
+pub(crate) async fn join_first(caller: &mut Caller, version: i16) -> JoinGroupResponse {
     let mut response = caller.call(version, join("")).await;
     if ErrorCode::from(response.error_code) == ErrorCode::MemberIdRequired {
         response = caller.call(version, join(&response.member_id)).await;

@@ -3,6 +3,7 @@
 mod caller;
 mod commits;
 mod configs;
+mod coordinators;
 mod faults;
 mod faults_everywhere;
 mod fetch;

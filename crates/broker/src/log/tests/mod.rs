@@ -7,6 +7,7 @@ mod cuts;
 mod damage;
 mod ledger;
 mod limits;
+mod moves;
 mod reading;
 mod real;
 mod trimming;
