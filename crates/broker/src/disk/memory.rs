@@ -5,6 +5,7 @@
 //! demand, and it can keep a trace, from which the disk after any operation is had.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     io,
     ops::Range,
     sync::{
@@ -18,7 +19,8 @@ use bytes::Bytes;
 use vltava_core::{Clock, Rng};
 
 use super::{
-    Disk, File, Lock, Syncing,
+    Disk, File, Lock, Syncing, Thoroughness,
+    losses::losses,
     world::{Change, FileId, Naming, Operation, World},
 };
 
@@ -62,11 +64,42 @@ impl Memory {
     /// Its own trace starts with what was left.
     #[must_use]
     pub fn cut_after(&self, operations: usize, chance: &mut Rng) -> Memory {
+        Memory { latency: self.latency.clone(), ..Self::of(self.past(operations).after_power_loss(chance)) }
+    }
+
+    /// The disks, one by one, of which each may be found after a loss of power after so many operations of the trace.
+    pub fn cuts_after(
+        &self,
+        operations: usize,
+        how: Thoroughness,
+        chance: &mut Rng,
+    ) -> impl Iterator<Item = Memory> + use<> {
+        let past = self.past(operations);
+        let latency = self.latency.clone();
+        let losses = losses(&past.unsynced(), how, chance);
+        losses
+            .into_iter()
+            .map(move |fates| Memory { latency: latency.clone(), ..Self::of(past.after(&fates)) })
+    }
+
+    /// The same for disks with the same files, by name and contents; for others almost certainly another.
+    pub fn digest(&self) -> u64 {
+        let world = self.world();
+        let mut hasher = DefaultHasher::new();
+        for (name, _) in world.list() {
+            let id = world.find(&name).expect("it is in the list");
+            (name, world.contents(id)).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// The world as it was after so many operations of the trace.
+    fn past(&self, operations: usize) -> World {
         let mut past = World::traced();
         for operation in &self.world().operations()[..operations] {
             past.apply(operation.clone());
         }
-        Memory { latency: self.latency.clone(), ..Self::of(past.after_power_loss(chance)) }
+        past
     }
 
     /// The disk that loses its power now and is switched on again. Who has this one open goes on with this one.
@@ -319,6 +352,42 @@ mod tests {
         assert_eq!(after(2).as_deref(), Some(&b""[..]));
         assert_eq!(after(4).as_deref(), Some(&b"one"[..]));
         assert_eq!(after(6).as_deref(), Some(&b"onetwo"[..]));
+    }
+
+    #[tokio::test]
+    async fn two_writes_that_were_not_synced_leave_these_disks_and_no_others() {
+        let disk = Memory::traced();
+        let file = disk.create("a").unwrap();
+        disk.sync().await.unwrap();
+        write(&file, 0, b"old", true).await;
+        write(&file, 0, b"new", false).await;
+        write(&file, 3, b"tail", false).await;
+        let how = Thoroughness { pieces_combined_max: 2, alone_max: 0, by_chance: 0 };
+        let disks: Vec<_> = disk.cuts_after(disk.operations(), how, &mut Rng::new(1)).collect();
+        let mut found: Vec<_> = disks.iter().map(|it| contents(it, "a").unwrap()).collect();
+        found.sort();
+        let of_new = [&b"new"[..], b"new\0\0\0\0", b"newta", b"newtail"];
+        let of_old = [&b"old"[..], b"old\0\0\0\0", b"oldta", b"oldtail"];
+        let expected = [of_new, of_old].concat();
+        assert_eq!(found, expected);
+        let digests: std::collections::BTreeSet<_> = disks.iter().map(Memory::digest).collect();
+        assert_eq!(digests.len(), expected.len(), "each is another one");
+    }
+
+    #[tokio::test]
+    async fn a_write_is_cut_where_sectors_end_and_names_apart_from_contents() {
+        let disk = Memory::traced();
+        let file = disk.create("a").unwrap();
+        write(&file, 500, &[1; 600], false).await;
+        let how = Thoroughness { pieces_combined_max: 4, alone_max: 0, by_chance: 0 };
+        let cuts = |operations| disk.cuts_after(operations, how, &mut Rng::new(1));
+        let found: std::collections::BTreeSet<_> = cuts(2).map(|it| contents(&it, "a")).collect();
+        let starts =
+            found.iter().flatten().map(|it| it.iter().position(|byte| *byte == 1)).collect::<Vec<_>>();
+        assert!(found.contains(&None) && starts.contains(&Some(500)) && starts.contains(&Some(512)));
+        let lengths: std::collections::BTreeSet<_> = found.iter().flatten().map(Vec::len).collect();
+        assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [0, 512, 1024, 1062, 1100]);
+        assert_eq!(cuts(1).map(|it| contents(&it, "a")).collect::<Vec<_>>(), [None, Some(vec![])]);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod faulty;
 mod file;
+mod losses;
 mod memory;
 mod world;
 
@@ -13,6 +14,7 @@ use std::{io, pin::Pin, sync::Arc};
 pub use faulty::DiskFaults;
 pub(crate) use faulty::Faulty;
 pub use file::Folder;
+pub use losses::Thoroughness;
 pub use memory::Memory;
 
 /// A sync under way. What was done before the call is on the disk once it completes; it goes on if it is dropped.

@@ -9,8 +9,10 @@ use std::{
 use bytes::Bytes;
 use vltava_core::Rng;
 
-/// Pieces of this size of a write that was not synced are lost or kept each on its own.
-const SECTOR_BYTES: usize = 512;
+use super::losses::{Fate, Piece};
+
+/// A write that was not synced is lost or kept sector by sector.
+const SECTOR_BYTES: u64 = 512;
 
 pub(super) type FileId = usize;
 
@@ -204,10 +206,56 @@ impl World {
     pub(super) fn after_power_loss(&self, chance: &mut Rng) -> World {
         let synced = self.synced.as_ref().expect("only an unreliable disk loses power");
         let names = synced.names_after_power_loss(chance);
-        let mut next = if self.trace.is_some() { World::traced() } else { World::unreliable() };
-        for (name, id) in names {
-            next.restore(name, synced.files[id].after_power_loss(chance));
+        let left = names.into_iter().map(|(name, id)| (name, synced.files[id].after_power_loss(chance)));
+        self.restored(left)
+    }
+
+    /// What is kept or lost each for itself when the power is lost: names, then the files' contents. Only the last
+    /// operation of the trace may have been interrupted.
+    ///
+    /// # Panics
+    /// If the world never loses its power.
+    pub(super) fn unsynced(&self) -> Vec<Piece> {
+        let synced = self.synced.as_ref().expect("only an unreliable disk loses power");
+        let mut pieces = vec![Piece::Whole; synced.namings.done.len()];
+        for (id, file) in synced.files.iter().enumerate() {
+            pieces.extend(file.pieces().map(|_| Piece::Whole));
+            match (self.operations().last(), pieces.last_mut()) {
+                (Some(Operation::Change(last, Change::Write(..))), Some(piece)) if *last == id => {
+                    *piece = Piece::End;
+                }
+                _ => (),
+            }
         }
+        pieces
+    }
+
+    /// The world that is found when the power is back, if these are the fates of what was not synced.
+    ///
+    /// # Panics
+    /// If the world never loses its power, or has other pieces.
+    pub(super) fn after(&self, fates: &[Fate]) -> World {
+        let synced = self.synced.as_ref().expect("only an unreliable disk loses power");
+        let (of_names, mut of_files) = fates.split_at(synced.namings.done.len());
+        let mut names = synced.names.clone();
+        for ((naming, id), fate) in synced.namings.done.iter().zip(of_names) {
+            if *fate == Fate::Kept {
+                naming.clone().apply(*id, &mut names);
+            }
+        }
+        let mut files = Vec::new();
+        for file in &synced.files {
+            let (own, others) = of_files.split_at(file.pieces().count());
+            files.push(file.after(own));
+            of_files = others;
+        }
+        assert!(of_files.is_empty(), "every piece has one fate");
+        self.restored(names.into_iter().map(|(name, id)| (name, files[id].clone())))
+    }
+
+    fn restored(&self, left: impl Iterator<Item = (String, Contents)>) -> World {
+        let mut next = if self.trace.is_some() { World::traced() } else { World::unreliable() };
+        left.for_each(|(name, contents)| next.restore(name, contents));
         next.apply(Operation::SyncFolder(next.namings_so_far()));
         next
     }
@@ -250,7 +298,11 @@ impl SyncedFile {
         let until = match chance.below(3) {
             0 => return contents,
             1 => chance.below(self.changes.done.len() as u64 + 1) as usize,
-            _ => return self.with_any_part_missing(contents, chance),
+            _ => {
+                let kept = self.pieces().filter(|_| chance.chance(50));
+                kept.for_each(|piece| piece.apply(&mut contents));
+                return contents;
+            }
         };
         self.changes.done.iter().take(until).for_each(|change| change.apply(&mut contents));
         if let Some(Change::Write(offset, bytes)) = self.changes.done.get(until) {
@@ -260,19 +312,23 @@ impl SyncedFile {
         contents
     }
 
-    fn with_any_part_missing(&self, mut contents: Contents, chance: &mut Rng) -> Contents {
-        for change in &self.changes.done {
-            match change {
-                Change::Write(offset, bytes) => {
-                    for (index, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
-                        if chance.chance(50) {
-                            let offset = offset + (index * SECTOR_BYTES) as u64;
-                            Change::Write(offset, Bytes::copy_from_slice(sector)).apply(&mut contents);
-                        }
-                    }
+    /// The parts of all changes, in order, that are kept or lost each for itself.
+    fn pieces(&self) -> impl Iterator<Item = Change> {
+        self.changes.done.iter().flat_map(Change::pieces)
+    }
+
+    fn after(&self, fates: &[Fate]) -> Contents {
+        let mut contents = self.contents.clone();
+        for (piece, fate) in self.pieces().zip(fates) {
+            match (piece, fate) {
+                (_, Fate::Lost) => (),
+                (Change::Write(offset, bytes), Fate::Torn) => {
+                    Change::Write(offset, bytes.slice(..bytes.len() / 2)).apply(&mut contents);
                 }
-                Change::Truncate(_) if chance.chance(50) => change.apply(&mut contents),
-                Change::Truncate(_) => (),
+                (Change::Write(offset, bytes), Fate::Zeroed) => {
+                    contents.resize(contents.len().max(offset as usize + bytes.len()), 0);
+                }
+                (piece, _) => piece.apply(&mut contents),
             }
         }
         contents
@@ -280,6 +336,21 @@ impl SyncedFile {
 }
 
 impl Change {
+    /// A write sector by sector.
+    fn pieces(&self) -> Vec<Change> {
+        let Self::Write(offset, bytes) = self else { return vec![self.clone()] };
+        let (mut offset, mut rest) = (*offset, bytes.clone());
+        let mut pieces = Vec::new();
+        while !rest.is_empty() {
+            let room = (SECTOR_BYTES - offset % SECTOR_BYTES) as usize;
+            let piece = rest.split_to(room.min(rest.len()));
+            let next = offset + piece.len() as u64;
+            pieces.push(Self::Write(offset, piece));
+            offset = next;
+        }
+        pieces
+    }
+
     fn apply(&self, contents: &mut Contents) {
         match self {
             Self::Write(_, bytes) if bytes.is_empty() => (),

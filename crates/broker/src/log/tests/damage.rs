@@ -46,6 +46,37 @@ async fn a_torn_last_entry_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tail_that_is_short_zeroed_or_garbled_anywhere_is_cut_and_what_is_before_it_kept() {
+    let (intact, at) = written().await;
+    let journal = files_of(&intact, "journal").remove(0);
+    let length = || intact.open(&journal).unwrap().length().unwrap();
+    let broker = Broker::open(intact.clone(), Options::default()).await.unwrap();
+    let last = length().next_multiple_of(64);
+    broker.append(at, &batch(&["the last"])).await;
+    broker.kill().await;
+    let length = length();
+    // The last byte is a zero anyway.
+    for kept in last..length - 1 {
+        for tail in ["short", "zeroed", "garbled"] {
+            let disk = intact.after_power_loss(&mut Rng::new(kept));
+            let file = disk.open(&journal).unwrap();
+            match tail {
+                "garbled" => disk.damage(&journal, kept..length).unwrap(),
+                _ => file.truncate(kept).unwrap(),
+            }
+            if tail == "zeroed" {
+                file.truncate(length).unwrap();
+            }
+            let broker = Broker::open(disk, Options::default()).await;
+            let broker = broker.unwrap_or_else(|error| panic!("{tail} from {kept} of {length} on: {error}"));
+            assert_eq!(broker.values(at).len(), 12, "{tail} from {kept} of {length} on");
+            assert_eq!(broker.append(at, &batch(&["again"])).await.base_offset, 12);
+            broker.kill().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_damaged_image_is_refused() {
     let (disk, _) = written().await;
     disk.damage("image", 50..51).unwrap();

@@ -10,6 +10,8 @@ mod limits;
 mod moves;
 mod reading;
 mod real;
+mod script;
+mod states;
 mod trimming;
 
 use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
