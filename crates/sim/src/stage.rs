@@ -185,7 +185,7 @@ impl Stage {
     /// Leaves everybody in peace, lets them come to their ends, and tells what happened.
     pub async fn end(mut self) -> Play {
         let deadline = Instant::now() + RECOVERY;
-        trouble::calm(&mut self.world, RECOVERY);
+        trouble::calm(&mut self.world, RECOVERY).await;
         for it in std::mem::take(&mut self.producers) {
             // Whoever does not come to an end has calls without an outcome.
             if let Ok(ended) = timeout_at(deadline, it).await {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
+use vltava_broker::{ErrorCode, faults::Topics};
 
 use crate::{
     history::{Fault, What},
@@ -37,9 +38,37 @@ pub enum Trouble {
     FailSync,
     /// The disk is full.
     DiskFull,
+    /// A partition gets another leader.
+    MoveLeader,
+    /// A node stops; others lead what it led.
+    StopNode,
+    /// Requests are refused, lost, cut, delayed or throttled by the broker.
+    Errors,
     /// The wall clock of the broker jumps, by an hour at most.
     Clock,
 }
+
+/// What a broker may say of a batch that it has not written.
+const PRODUCE_ERRORS: &[ErrorCode] = &[
+    ErrorCode::NotLeaderOrFollower,
+    ErrorCode::NotEnoughReplicas,
+    ErrorCode::RequestTimedOut,
+    ErrorCode::UnknownProducerId,
+    ErrorCode::OutOfOrderSequenceNumber,
+    ErrorCode::KafkaStorageError,
+    ErrorCode::UnknownTopicOrPartition,
+];
+
+/// What a broker may say instead of records.
+const FETCH_ERRORS: &[ErrorCode] = &[
+    ErrorCode::NotLeaderOrFollower,
+    ErrorCode::FencedLeaderEpoch,
+    ErrorCode::FetchSessionIdNotFound,
+    ErrorCode::InvalidFetchSessionEpoch,
+    ErrorCode::OffsetNotAvailable,
+    ErrorCode::KafkaStorageError,
+    ErrorCode::UnknownTopicId,
+];
 
 /// How often trouble comes.
 #[derive(Debug, Clone, Copy)]
@@ -61,15 +90,23 @@ pub(crate) async fn trouble(world: &mut World, kinds: &[Trouble], weather: Weath
         if world.rng.chance(30) {
             world.heal_disk();
         }
+        if world.rng.chance(30) {
+            world.rules().clear();
+        }
+        if world.rng.chance(30) {
+            world.start_nodes().await;
+        }
         let kind = kinds[world.rng.below(kinds.len() as u64) as usize];
         strike(world, kind).await;
     }
 }
 
 /// Leaves everybody in peace from now on. By then, after `within`, all has to be well.
-pub(crate) fn calm(world: &mut World, within: Duration) {
+pub(crate) async fn calm(world: &mut World, within: Duration) {
     world.network.heal();
     world.heal_disk();
+    world.rules().clear();
+    world.start_nodes().await;
     world.set_clock(0);
     world.recorder.note(What::Calm { within: within.as_micros() as u64 });
 }
@@ -97,6 +134,9 @@ async fn strike(world: &mut World, kind: Trouble) {
             world.kill(away).await;
         }
         Trouble::DiskFull => world.fill_disk(),
+        Trouble::MoveLeader => world.move_leader().await,
+        Trouble::StopNode => world.stop_node().await,
+        Trouble::Errors => refuse(world),
         Trouble::Clock => {
             let hours = [-3_600_000, -1_000, 1_000, 3_600_000];
             let off = hours[world.rng.below(hours.len() as u64) as usize];
@@ -116,6 +156,31 @@ fn part(world: &mut World) {
     };
     world.fault("parted", Fault::Unreachable { node });
     world.network.part(pipes);
+}
+
+/// Has the broker do to some requests what brokers do.
+fn refuse(world: &mut World) {
+    let rules = world.rules();
+    let ratio = [0.05, 0.3][world.rng.below(2) as usize];
+    let time = Duration::from_millis(1 + world.rng.below(3_000));
+    let bytes = world.rng.below(30) as usize;
+    let refused = PRODUCE_ERRORS[world.rng.below(PRODUCE_ERRORS.len() as u64) as usize];
+    let unread = FETCH_ERRORS[world.rng.below(FETCH_ERRORS.len() as u64) as usize];
+    let (name, fault) = match world.rng.below(10) {
+        0..3 => ("produce refused", rules.produce(Topics::All).error(refused)),
+        3 => {
+            let code = ErrorCode::NotEnoughReplicasAfterAppend;
+            ("produced and refused", rules.produce(Topics::All).error_although_done(code))
+        }
+        4 => ("fetch refused", rules.fetch(Topics::All).error(unread)),
+        5 => ("metadata refused", rules.metadata(Topics::All).error(ErrorCode::LeaderNotAvailable)),
+        6 => ("reply lost", rules.any().drop_reply()),
+        7 => ("reply cut", rules.any().cut_reply(bytes)),
+        8 => ("reply late", rules.any().delay_reply(time)),
+        _ => ("throttled", rules.any().throttle(time)),
+    };
+    drop(fault.ratio(ratio));
+    world.fault(name, Fault::Other { what: format!("of {ratio} of all: {name}") });
 }
 
 /// What makes everything slower than it is.

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
-use vltava_broker::{Broker, Builder, ErrorKind, LogOptions, Sync, disk::Memory};
+use vltava_broker::{Broker, Builder, ErrorKind, LogOptions, Sync, disk::Memory, faults::Faults};
 use vltava_client::{Client, Isolation, Result, config};
 use vltava_core::{Rng, TopicPartition};
 
@@ -128,9 +128,9 @@ impl World {
     /// A client that no trouble of the network reaches, for whoever looks at the broker from beside it. Not to be
     /// kept beyond the life of the broker.
     pub async fn onlooker(&mut self) -> Result<Client> {
-        let broker = self.broker.as_ref().expect("the broker runs");
-        let way = Straight::new((1..=self.setup.nodes).map(|node| (name_of(node), broker.connector())));
-        let builder = Client::builder().brokers(name_of(1)).seed(self.rng.bits());
+        let broker = self.broker();
+        let way = Straight::new(broker.nodes().map(|it| (name_of(it.id()), it.connector())));
+        let builder = Client::builder().brokers(self.bootstrap()).seed(self.rng.bits());
         builder.clock(Arc::new(self.clock.elsewhere())).dial(Arc::new(way)).connect().await
     }
 
@@ -191,6 +191,43 @@ impl World {
         self.disk.fail_syncs(0);
     }
 
+    /// Another node leads some partition.
+    pub async fn move_leader(&mut self) {
+        let partitions = self.partitions();
+        let partition = &partitions[self.rng.below(partitions.len() as u64) as usize];
+        let to = 1 + self.rng.below(self.setup.nodes as u64) as i32;
+        // A node that was stopped cannot.
+        if self.broker().move_leader(&partition.topic, partition.partition, to).await.is_ok() {
+            self.fault("leader moved", Fault::LeaderMoved { partition: partition.into(), to });
+        }
+    }
+
+    /// Some node stops, unless no other is left; others lead what it led.
+    pub async fn stop_node(&mut self) {
+        let node = 1 + self.rng.below(self.setup.nodes as u64) as i32;
+        self.fault("node stopped", Fault::Stop { node });
+        let stopped = self.broker().node(node).expect("it is one of them").stop().await;
+        if let Err(error) = stopped {
+            self.recorder.note(What::Fault(Fault::Other { what: format!("node {node} goes on: {error}") }));
+        }
+    }
+
+    /// All nodes run again.
+    pub async fn start_nodes(&mut self) {
+        for node in self.nodes() {
+            let handle = self.broker().node(node).expect("it is one of them");
+            if !handle.is_running() {
+                handle.start().await.expect("in process, nothing keeps it from starting");
+                self.recorder.note(What::Fault(Fault::Back { node }));
+            }
+        }
+    }
+
+    /// What goes wrong with requests by the broker's own rules.
+    pub fn rules(&self) -> Faults {
+        self.broker().faults()
+    }
+
     /// The wall clock of the broker's machine jumps.
     pub fn set_clock(&mut self, milliseconds: i64) {
         self.fault("clock", Fault::Other { what: format!("the broker's clock is off by {milliseconds} ms") });
@@ -235,6 +272,15 @@ impl World {
         Play { history, trace, faults: self.faults }
     }
 
+    fn broker(&self) -> &Broker {
+        self.broker.as_ref().expect("the broker runs")
+    }
+
+    fn bootstrap(&self) -> String {
+        let brokers: Vec<_> = self.nodes().map(|node| name_of(node) + ":9092").collect();
+        brokers.join(",")
+    }
+
     fn all_nodes(&self, does: fn(&Network, i32)) {
         self.nodes().for_each(|node| does(&self.network, node));
     }
@@ -263,11 +309,12 @@ impl World {
     fn builder(&mut self) -> Builder {
         let builder = Broker::in_memory()
             .disk(Arc::new(self.disk.clone()))
-            .advertise(name_of(1) + ":9092")
+            .nodes(self.setup.nodes as usize)
             .log(self.setup.log.clone())
             .auto_create_topics(false)
             .clock(Arc::new(self.broker_clock.clone()))
             .seed(self.rng.bits());
+        let builder = self.nodes().fold(builder, |builder, node| builder.advertise(name_of(node) + ":9092"));
         // Those that are deleted later stay deleted.
         let topics = if self.has_begun { &[][..] } else { &self.setup.topics };
         topics.iter().fold(builder, |builder, (topic, partitions)| builder.topic(topic, *partitions))
@@ -287,10 +334,10 @@ impl World {
         if self.loses_unsynced() && lost_power {
             self.tell_unsynced().await;
         }
-        let broker = self.broker.as_ref().expect("it was just started");
-        for node in self.nodes() {
-            self.network.forget(node);
-            self.network.attach(node, &name_of(node), broker.connector());
+        let broker = self.broker();
+        for node in broker.nodes() {
+            self.network.forget(node.id());
+            self.network.attach(node.id(), &name_of(node.id()), node.connector());
         }
         self.recorder.note(What::Fault(Fault::Back { node: 1 }));
     }

@@ -24,6 +24,11 @@ fn networks_that_part_and_swallow_cost_time_and_nothing_else() {
 }
 
 #[test]
+fn nodes_that_stop_and_leaders_that_move_take_nothing_along() {
+    check("nodes");
+}
+
+#[test]
 fn disks_lose_what_their_sync_mode_says_and_nothing_else() {
     check("disks");
 }

@@ -16,7 +16,7 @@
 //! | P11 | flushing and closing while others send | `a_flush_ends_with_what_was_sent_before_and_after_a_shutdown_at_once`, `a_flush_does_not_wait_for_what_is_pushed_later`, `a_shutdown_that_is_out_of_time_says_what_it_gave_up` |
 //! | P12 | a topic grows, and not every broker knows | `a_partition_that_metadata_does_not_tell_of_yet_is_produced_to`, `a_topic_that_grows_has_its_new_partitions_filled_too`, `partitions_do_not_vanish_from_a_living_topic` |
 //! | P13 | one record is too large or not valid | `a_record_that_the_broker_rejects_fails_alone`, `a_batch_that_is_too_large_for_the_broker_arrives_in_parts_and_in_order`, `a_batch_in_parts_keeps_its_numbers_and_its_place` |
-//! | P14 | the leader changes | `a_record_is_written_where_the_leader_has_gone`, `acks_are_what_was_asked_for_and_without_any_a_record_is_delivered_when_it_is_written`, `crashes_take_nothing_that_was_acknowledged_or_read` |
+//! | P14 | the leader changes | `a_record_is_written_where_the_leader_has_gone`, `acks_are_what_was_asked_for_and_without_any_a_record_is_delivered_when_it_is_written`, `nodes_that_stop_and_leaders_that_move_take_nothing_along` |
 //! | C8 | the end of the log was lost, or its beginning is gone | `what_was_truncated_is_read_again_from_there_and_told`, `what_a_new_leader_has_lost_is_told_and_what_it_has_instead_is_read`, `out_of_range_goes_on_at_the_end_of_the_log_that_was_chosen` |
 //! | C10 | an error that passes | `no_temporary_error_moves_a_position`, `only_one_code_makes_a_position_jump`, `everything_is_read_once_and_in_order_while_connections_break` |
 //! | C11 | the leader changes while the log is compared | `leaders_that_change_while_they_are_asked_are_asked_in_turn_and_with_a_pause` |

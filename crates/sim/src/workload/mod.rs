@@ -5,6 +5,7 @@ mod disks;
 mod group;
 mod impatient;
 mod networks;
+mod nodes;
 mod readers;
 mod topics;
 
@@ -26,6 +27,7 @@ pub const TOPIC: &str = "orders";
 pub const WORKLOADS: &[Workload] = &[
     Workload { name: "crashes", play: crashes::play },
     Workload { name: "networks", play: networks::play },
+    Workload { name: "nodes", play: nodes::play },
     Workload { name: "disks", play: disks::play },
     Workload { name: "impatient", play: impatient::play },
     Workload { name: "readers", play: readers::play },
