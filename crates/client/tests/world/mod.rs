@@ -22,7 +22,7 @@ use vltava_core::Rng;
 
 /// A broker, and the way to it.
 pub(crate) struct World {
-    _broker: Broker,
+    pub(crate) broker: Broker,
     pub(crate) pipes: Pipes,
 }
 
@@ -42,7 +42,7 @@ impl World {
         let builder = topics.iter().fold(Broker::in_memory(), |it, (name, count)| it.topic(*name, *count));
         let broker = builder.clock(clock).seed(11).start().await.expect("a broker in memory starts");
         let pipes = Pipes { connector: broker.connector(), breaks: Arc::default(), broken: Arc::default() };
-        Self { _broker: broker, pipes }
+        Self { broker, pipes }
     }
 
     pub(crate) fn builder(&self) -> ClientBuilder {
