@@ -279,6 +279,7 @@ async fn carry_out(node: &Node, dispatched: Dispatched<'_>) -> Result<Option<Don
     }
     match struck.way_there.end {
         None => {
+            faults::move_leaders(node, struck.leaders).await;
             let reply = (struck.act)().map_err(End::Refused)?;
             Ok(Some(Done { reply, way_back: struck.way_back, rest: struck.rest }))
         }

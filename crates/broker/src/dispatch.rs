@@ -145,7 +145,7 @@ fn serve<'a, R: Target>(
     // What members of groups leave with the coordinator is counted against a limit of its own.
     let memory = input.into_permit().filter(|_| !matches!(api, Api::JoinGroup | Api::SyncGroup));
     let to = Asker { version, correlation_id, memory };
-    let strikes = match call.node.faults.is_armed() {
+    let mut strikes = match call.node.faults.is_armed() {
         false => Strikes::default(),
         true => faults::meet(&call, &mut request),
     };
@@ -153,8 +153,9 @@ fn serve<'a, R: Target>(
         return respond::<R>(to, answer(call, request)).map(Dispatched::Done);
     }
     let (way_there, rest, way_back) = (strikes.way_there, strikes.throttle, strikes.way_back);
+    let leaders = std::mem::take(&mut strikes.leaders);
     let act = Box::new(move || respond::<R>(to, faults::carry_out(call, request, strikes, answer)));
-    Ok(Dispatched::Struck(Struck { way_there, act, rest, way_back }))
+    Ok(Dispatched::Struck(Struck { way_there, leaders, act, rest, way_back }))
 }
 
 /// How a response is to be written, and what pays for its request until then.

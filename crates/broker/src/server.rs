@@ -152,7 +152,7 @@ pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     // Faults have chance of their own: with and without them a seed is the same cluster.
     let disk_faults = DiskFaults::new(clock.clone());
     let disk = Arc::new(Faulty::new(builder.resolved_disk()?, disk_faults.clone()));
-    let faults = Faults::new(Rng::new(!seed), disk_faults);
+    let faults = Faults::new(Rng::new(!seed), disk_faults, builder.nodes);
     let (log, keeper) = Log::open(disk, clock.clone(), Rng::new(rng.bits()), options).await?;
     let memory = Memory::new(builder.request_memory);
     let nodes = Nodes::new(builder.nodes);

@@ -258,3 +258,19 @@ async fn a_broker_that_does_not_answer_is_not_waited_for_for_ever() {
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     assert!(before.elapsed() < Duration::from_secs(4));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_without_room_for_a_while_costs_time_and_no_record() {
+    let world = World::new(&[("orders", 1)]).await;
+    let producer = world.client().await.producer();
+    let disk = world.broker.faults().disk();
+    disk.full();
+    let one = producer.send(ProducerRecord::to("orders").value("one")).await.expect("there is room");
+    let other = producer.send(ProducerRecord::to("orders").value("other")).await.expect("there is room");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(disk.struck() > 1, "it was tried again");
+    disk.lift();
+    for (offset, delivery) in (0..).zip([one, other]) {
+        assert_eq!(delivery.await.expect("it is stored").offset, Some(offset));
+    }
+}

@@ -100,9 +100,14 @@
 //! let stored = producer.send(ProducerRecord::to("orders").value("one")).await?.await?;
 //! assert_eq!(stored.to_string(), "orders-0 @ 0"); // tried again, and stored once
 //! assert_eq!((moved.struck(), lost.struck()), (2, 1));
+//!
+//! broker.faults().disk().full(); // … slow, fail_next_write, fail_next_sync
+//! broker.faults().clear();
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The wall clock, by which records grow old, is moved with a [`TestClock`](broker::TestClock).
 //!
 //! How a program fails over needs no cluster either: one broker can play several nodes, of which any may stop. It is a
 //! stage and no cluster: nothing is replicated, and nothing is safer than on one node.

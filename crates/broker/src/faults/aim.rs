@@ -112,6 +112,18 @@ impl Aim<Partitions> {
         self.scope.partition = Some(partition);
         self
     }
+
+    /// Before they have any effect, this node leads the partitions that they name: the one that is asked refuses them,
+    /// and the client has to find the new leader. Where the node leads already, or was stopped, nothing changes.
+    ///
+    /// # Panics
+    /// If the broker has no such node.
+    pub fn move_leader(self, to: i32) -> Fault {
+        let nodes = self.faults.shared.nodes;
+        let is_known = usize::try_from(to).is_ok_and(|to| (1..=nodes).contains(&to));
+        assert!(is_known, "the broker has nodes 1 to {nodes}, and no node {to}");
+        self.fault(What::MoveLeader(to))
+    }
 }
 
 impl<Of> Aim<Of> {

@@ -25,7 +25,7 @@ pub use aim::{Aim, Fault, Partitions, Resources, Whole};
 pub use rules::Topics;
 use rules::{Asked, Often, Rules, Scope, What};
 pub(crate) use rules::{End, Errors, Strikes, Way};
-pub(crate) use strike::{Struck, carry_out, meet, of_session, of_topic};
+pub(crate) use strike::{Struck, carry_out, meet, move_leaders, of_session, of_topic};
 pub(crate) use target::Target;
 
 /// The faults of a broker: what is to go wrong, said by rules. A clone is the same.
@@ -57,6 +57,8 @@ struct Shared {
     is_armed: AtomicBool,
     rules: Mutex<Rules>,
     disk: DiskFaults,
+    /// How many nodes there are.
+    nodes: usize,
 }
 
 /// A rule that was added. It stays when this is dropped.
@@ -86,9 +88,9 @@ impl fmt::Debug for Rule {
 }
 
 impl Faults {
-    pub(crate) fn new(chance: Rng, disk: DiskFaults) -> Self {
+    pub(crate) fn new(chance: Rng, disk: DiskFaults, nodes: usize) -> Self {
         let rules = Mutex::new(Rules::new(chance));
-        Self { shared: Arc::new(Shared { is_armed: AtomicBool::new(false), rules, disk }) }
+        Self { shared: Arc::new(Shared { is_armed: AtomicBool::new(false), rules, disk, nodes }) }
     }
 
     /// Faults of the disk.

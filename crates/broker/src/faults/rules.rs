@@ -96,6 +96,8 @@ pub(crate) enum What {
     EndRequest(End),
     /// It is refused, or carried out and refused all the same.
     Error(ErrorCode, Effect),
+    /// This node leads what it is about before it has any effect.
+    MoveLeader(i32),
     /// The client is told to rest, and made to.
     Throttle(Duration),
     /// The reply leaves so much later.
@@ -108,6 +110,11 @@ impl What {
     /// Whether it happens before the request has any effect.
     fn is_on_the_way_there(self) -> bool {
         matches!(self, Self::DelayRequest(_) | Self::EndRequest(_))
+    }
+
+    /// Whether it happens to parts of a request rather than to all of it.
+    fn is_of_parts(self) -> bool {
+        matches!(self, Self::Error(..) | Self::MoveLeader(_))
     }
 
     /// Whether it takes a reply to happen to.
@@ -174,6 +181,8 @@ pub(crate) struct Asked<'a> {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Strikes {
     pub(crate) way_there: Way,
+    /// Who leads from here on.
+    pub(crate) leaders: BTreeMap<Part, i32>,
     /// Of what is refused and has no effect.
     pub(crate) refused: Errors,
     /// Of what is carried out, and told to have failed.
@@ -198,6 +207,7 @@ impl Strikes {
             What::Throttle(time) => self.throttle = Some(time),
             What::DelayReply(time) => self.way_back.delay = Some(time),
             What::EndReply(end) => self.way_back.end = Some(end),
+            What::MoveLeader(to) => self.leaders.extend(hit.map(|part| (part, to))),
             What::Error(code, Effect::Refused) => self.refused.extend(hit.map(|part| (part, code))),
             What::Error(code, Effect::Done) => self.denied.extend(hit.map(|part| (part, code))),
         }
@@ -210,12 +220,16 @@ impl Strikes {
             What::Throttle(_) => self.throttle.is_some(),
             What::DelayReply(_) => self.way_back.delay.is_some(),
             What::EndReply(_) => self.way_back.end.is_some(),
-            What::Error(..) => false,
+            What::Error(..) | What::MoveLeader(_) => false,
         }
     }
 
-    fn has_error(&self, part: &Part) -> bool {
-        self.refused.contains_key(part) || self.denied.contains_key(part)
+    /// Whether a part can meet this, and does not meet the like already.
+    fn is_open_to(&self, what: What, part: &Part) -> bool {
+        match what {
+            What::MoveLeader(_) => part.partition.is_some() && !self.leaders.contains_key(part),
+            _ => !self.refused.contains_key(part) && !self.denied.contains_key(part),
+        }
     }
 }
 
@@ -265,7 +279,7 @@ impl Rules {
     }
 
     /// Decides what a request meets. Of the rules that would do the same to it, the first strikes; an error is of the
-    /// same kind only where it is told of the same part.
+    /// same kind only where it is told of the same part, and a move where it is of the same partition.
     pub(crate) fn on_request(&mut self, asked: &Asked<'_>) -> Strikes {
         let mut strikes = Strikes::default();
         self.strike(asked, &mut strikes, What::is_on_the_way_there);
@@ -283,12 +297,12 @@ impl Rules {
             if !possible || strikes.is_taken(what) || !rule.scope.covers(asked) {
                 continue;
             }
-            let hit = |part: &&Part| rule.scope.covers_part(part) && !strikes.has_error(part);
-            let hit: Vec<Part> = match what {
-                What::Error(..) => asked.parts.iter().filter(hit).cloned().collect(),
-                _ => Vec::new(),
+            let hit = |part: &&Part| rule.scope.covers_part(part) && strikes.is_open_to(what, part);
+            let hit: Vec<Part> = match what.is_of_parts() {
+                true => asked.parts.iter().filter(hit).cloned().collect(),
+                false => Vec::new(),
             };
-            if matches!(what, What::Error(..)) && hit.is_empty() {
+            if what.is_of_parts() && hit.is_empty() {
                 continue;
             }
             if rule.often.strikes(&mut self.chance) {

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::warn;
+use vltava_core::cluster::NodeId;
 use vltava_wire::ErrorCode;
 
 use super::{
@@ -16,6 +18,7 @@ use super::{
 use crate::{
     call::{Answer, Call},
     dispatch::{Refusal, Reply},
+    node::Node,
 };
 
 /// From this version on there are fetch sessions, and a response has a place for their errors.
@@ -24,6 +27,8 @@ const SESSIONS_SINCE: i16 = 7;
 /// A request that met something. Its connection has what happens on the way.
 pub(crate) struct Struck<'a> {
     pub(crate) way_there: Way,
+    /// Partitions, with who leads each before the request takes effect.
+    pub(crate) leaders: BTreeMap<Part, i32>,
     /// Has the request take effect, as far as it does.
     pub(crate) act: Box<dyn FnOnce() -> Result<Option<Reply>, Refusal> + Send + 'a>,
     /// How long nothing is read after the reply.
@@ -83,6 +88,16 @@ pub(crate) fn carry_out<R: Target>(
         }
         response
     })
+}
+
+/// Has partitions led by who is to lead them.
+pub(crate) async fn move_leaders(node: &Node, leaders: BTreeMap<Part, i32>) {
+    for (Part { topic, partition }, to) in leaders {
+        let Some(partition) = partition else { continue };
+        if let Err(error) = node.move_leader(&topic, partition, NodeId(to)).await {
+            warn!(%error, topic, partition, to, "a fault did not move a leader");
+        }
+    }
 }
 
 /// The error of a fetch as a whole, if it is to be told one.

@@ -500,3 +500,24 @@ async fn a_week_later_what_was_kept_for_a_week_is_gone() {
         assert_eq!(caller.call(9, request).await.topics[0].partitions[0].offset, start);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_moves_at_the_request_that_is_meant() {
+    let broker = Broker::in_memory().nodes(2).topic("orders", 1).start().await.unwrap();
+    let mut caller = Caller::over(broker.node(1).unwrap().connector().connect().unwrap());
+    let rule = broker.faults().produce("orders").partition(0).move_leader(2).once();
+    let code = |response: &ProduceResponse| outcomes(response)[0].1;
+    assert_eq!(code(&caller.call(9, produce(-1, one("a"))).await), ErrorCode::NotLeaderOrFollower);
+    assert_eq!(rule.struck(), 1);
+    let all = MetadataRequest { topics: None, ..Default::default() };
+    let partition = caller.call(12, all).await.topics[0].partitions[0].clone();
+    assert_eq!((partition.leader_id, partition.leader_epoch), (2, 1));
+    let mut other = Caller::over(broker.node(2).unwrap().connector().connect().unwrap());
+    assert_eq!(code(&other.call(9, produce(-1, one("a"))).await), ErrorCode::None);
+}
+
+#[tokio::test]
+#[should_panic(expected = "nodes 1 to 1, and no node 2")]
+async fn no_leader_moves_to_a_node_that_is_not_there() {
+    drop(broker().await.faults().produce("orders").move_leader(2));
+}
