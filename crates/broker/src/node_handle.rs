@@ -8,8 +8,9 @@ use crate::{Broker, Connector, Result};
 
 /// One of the node ids of a broker; there are more than one if [`Builder::nodes`](crate::Builder::nodes) says so.
 ///
-/// Nodes are for tests of how clients fail over. They share everything, so that a node which stops takes no record
-/// with it, and one that starts has none to catch up with.
+/// Nodes are for tests of how clients fail over. They share everything, what members of groups and fetch sessions are
+/// known for included, so that a node which stops takes nothing with it, and one that starts has nothing to catch up
+/// with.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeHandle<'a> {
     broker: &'a Broker,
