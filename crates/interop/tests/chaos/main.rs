@@ -6,6 +6,7 @@
 //! `VLTAVA_CHAOS_FOLDER` (`target/lanes/chaos`), whatever comes of it.
 
 mod figures;
+mod members;
 mod monkey;
 mod producers;
 mod readers;

@@ -54,8 +54,11 @@ impl Plan {
         let mut back: BTreeMap<u32, Duration> = (1..=nodes).map(|node| (node, Duration::ZERO)).collect();
         let mut plan = Vec::new();
         let mut at = Duration::ZERO;
-        while at < lasts {
+        loop {
             at += within(&mut rng, GAP);
+            if at >= lasts {
+                return Self(plan);
+            }
             let there: Vec<u32> = back.iter().filter(|it| *it.1 <= at).map(|it| *it.0).collect();
             let away = nodes as usize - there.len();
             let is_enough = away > 0 && (there.len() < 2 || !rng.chance(SECOND));
@@ -64,12 +67,9 @@ impl Plan {
             }
             let node = there[rng.below(there.len() as u64) as usize];
             let absence = Absence::new(&mut rng, at, node);
-            if absence.ends() < lasts {
-                back.insert(node, absence.ends());
-                plan.push(absence);
-            }
+            back.insert(node, absence.ends());
+            plan.push(absence);
         }
-        Self(plan)
     }
 
     /// How many nodes it kills, and how many it pauses.
@@ -113,16 +113,31 @@ impl Absence {
     }
 
     async fn play(self, node: Node, recorder: Recorder) {
-        let number = self.node as i32;
-        let (fault, leave, come): (_, fn(Node), fn(Node)) = match self.fault {
-            Fault::Kill => (history::Fault::Kill { node: number }, Node::kill, Node::start),
-            Fault::Pause => (history::Fault::Freeze { node: number }, Node::pause, Node::resume),
-        };
-        recorder.note(What::Fault(fault));
-        spawn_blocking(move || leave(node)).await.expect("the node does as it is told");
+        let (fault, number) = (self.fault, self.node as i32);
+        recorder.note(What::Fault(match fault {
+            Fault::Kill => history::Fault::Kill { node: number },
+            Fault::Pause => history::Fault::Freeze { node: number },
+        }));
+        spawn_blocking(move || fault.take_away(node)).await.expect("the node does as it is told");
         sleep(self.away).await;
-        spawn_blocking(move || come(node)).await.expect("the node does as it is told");
+        spawn_blocking(move || fault.bring_back(node)).await.expect("the node does as it is told");
         recorder.note(What::Fault(history::Fault::Back { node: number }));
+    }
+}
+
+impl Fault {
+    fn take_away(self, node: Node) {
+        match self {
+            Self::Kill => node.kill(),
+            Self::Pause => node.pause(),
+        }
+    }
+
+    fn bring_back(self, node: Node) {
+        match self {
+            Self::Kill => node.start(),
+            Self::Pause => node.resume(),
+        }
     }
 }
 

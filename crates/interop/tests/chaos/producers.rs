@@ -49,12 +49,12 @@ fn shapes() -> Vec<Shape> {
     vec![
         Shape::new("keyed", 50, 100, |it| (it.linger, it.compression) = (millis(5), Compression::Lz4.into())),
         Shape::new("keyless", 0, 400, |it| {
-            (it.linger, it.compression) = (millis(50), Compression::Zstd.into())
+            (it.linger, it.compression) = (millis(50), Compression::Zstd.into());
         }),
         // Each record is a batch, so that there are always five on their way.
         Shape::new("single", 3, 20, |it| (it.linger, it.batch_bytes) = (Duration::ZERO, 1)),
         Shape::new("one_by_one", 10, 100, |it| {
-            (it.in_flight_max, it.compression) = (1, Compression::Snappy.into())
+            (it.in_flight_max, it.compression) = (1, Compression::Snappy.into());
         }),
         Shape::new("hasty", 20, 100, |it| {
             (it.delivery_timeout, it.compression) = (Duration::from_secs(2), Compression::Gzip.into());

@@ -22,6 +22,8 @@ pub(crate) const DRAINING: Duration = Duration::from_secs(90);
 enum Habit {
     /// Nothing.
     Reads,
+    /// It takes one record at a time.
+    Receives,
     /// It is now and then busy elsewhere.
     Dawdles,
     /// It goes back, and leaves partitions alone for a while.
@@ -46,6 +48,13 @@ impl Readers {
             config::Consumer { isolation: Isolation::ReadCommitted, ..config::Consumer::default() };
         for (name, habit, config) in [
             ("reader", Habit::Reads, config::Consumer::default()),
+            // From followers, where they are in this rack.
+            (
+                "nearby",
+                Habit::Reads,
+                config::Consumer { rack: "rack2".into(), ..config::Consumer::default() },
+            ),
+            ("receiver", Habit::Receives, config::Consumer::default()),
             ("of_committed", Habit::Reads, committed),
             ("dawdler", Habit::Dawdles, narrow.clone()),
             ("wanderer", Habit::Wanders, narrow.clone()),
@@ -95,8 +104,8 @@ impl Read {
             tokio::select! {
                 biased;
                 ends = told(&mut ends) => break ends,
-                batch = reader.next() => {
-                    if let Ok(Some(batch)) = batch && self.goes_away(&mut reader, &batch).await {
+                batch = turn(&mut reader, self.habit) => {
+                    if let Some(batch) = batch && self.goes_away(&mut reader, &batch).await {
                         lives += 1;
                         reader = self.reader(lives, where_it_stands(&reader)).await;
                     }
@@ -132,6 +141,16 @@ impl Read {
         }
         false
     }
+}
+
+/// Has the reader hand out what comes next: a record, or a batch, which is returned.
+async fn turn(reader: &mut Reader, habit: Habit) -> Option<RecordBatch> {
+    if habit == Habit::Receives {
+        // What goes wrong is in the history, and must not be the end.
+        let _ = reader.recv().await;
+        return None;
+    }
+    reader.next().await.ok().flatten()
 }
 
 /// Waits until the readers are told where partitions end.

@@ -10,6 +10,7 @@ use vltava_sim::history::{Recorder, What};
 
 use crate::{
     figures,
+    members::Members,
     monkey::Plan,
     producers::{self, Producers},
     readers::{self, Readers},
@@ -65,13 +66,15 @@ impl Run {
         client.admin().create_topic(topic).await.expect("the topic is new");
         let producers = Producers::start(recorder, brokers, &mut rng).await;
         let readers = Readers::start(recorder, brokers, &mut rng).await;
+        let members = Members::start(recorder, brokers).await;
         plan.play(cluster, recorder).await;
-        let within = PEACE + producers::CLOSING + readers::DRAINING;
+        let within = PEACE + producers::CLOSING + 2 * readers::DRAINING;
         recorder.note(What::Calm { within: within.as_micros() as u64 });
         sleep(PEACE).await;
         producers.stop().await;
         let ends = ends(&client, orders()).await.expect("the cluster answers");
         readers.stop(ends.clone()).await;
+        members.stop(recorder, &client, &ends).await;
         note_log(recorder, &client, &ends).await.expect("the log is read to its end");
     }
 }

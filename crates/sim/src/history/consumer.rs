@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::FutureExt;
 use vltava_client::{
-    AssignedConsumer, AssignmentId, Client, Consumer, Error, Notice, Notices, Offset, PartitionStream,
-    RecordBatch, Result, TopicPartition, config,
+    AssignedConsumer, AssignmentId, Client, Consumer, ConsumerRecord, Error, Notice, Notices, Offset,
+    PartitionStream, RecordBatch, Result, TopicPartition, config,
 };
 
 use super::{Call, Partition, Record, Recorder, Start, What, recorder::micros};
@@ -45,6 +45,13 @@ impl Reader {
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let polled = self.inner.next().await;
         self.scribe.polled(&polled);
+        polled
+    }
+
+    /// The next record, as [`AssignedConsumer::recv`].
+    pub async fn recv(&mut self) -> Result<Option<ConsumerRecord>> {
+        let polled = self.inner.recv().await;
+        self.scribe.received(&polled);
         polled
     }
 
@@ -200,6 +207,22 @@ impl Scribe {
             next: batch.next_offset(),
             records: records.collect(),
         });
+    }
+
+    /// The same for a single record.
+    fn received(&mut self, received: &Result<Option<ConsumerRecord>>) {
+        self.note_notices();
+        match received {
+            Ok(Some(it)) => self.recorder.note(What::Poll {
+                client: self.name.clone(),
+                assignment: it.assignment().0,
+                partition: it.topic_partition().into(),
+                next: it.offset() + 1,
+                records: vec![Record::at(it.offset(), it.value())],
+            }),
+            Ok(None) => (),
+            Err(error) => self.failed(error),
+        }
     }
 
     fn failed(&self, error: &Error) {

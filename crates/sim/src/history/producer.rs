@@ -65,8 +65,12 @@ fn padded(value: &str, bytes: usize) -> String {
 impl Record {
     /// A record as histories name it: without what only makes its value longer.
     pub fn of(record: &RecordRef<'_>) -> Self {
-        let value = String::from_utf8_lossy(record.value().unwrap_or_default());
-        Self(record.offset(), value.trim_end_matches(PADDING).to_owned())
+        Self::at(record.offset(), record.value())
+    }
+
+    pub(super) fn at(offset: i64, value: Option<&[u8]>) -> Self {
+        let value = String::from_utf8_lossy(value.unwrap_or_default());
+        Self(offset, value.trim_end_matches(PADDING).to_owned())
     }
 }
 
