@@ -29,6 +29,9 @@ type Ends = BTreeMap<TopicPartition, i64>;
 /// by the request that nobody answers, and another is to be opened.
 pub const RECOVERY: Duration = Duration::from_secs(60);
 
+/// By then everything has arrived that was sent while the network was at its slowest.
+const IN_FLIGHT: Duration = Duration::from_secs(2);
+
 /// By then the sessions of members that died have ended, and whoever is left has read everything.
 const SESSIONS: Duration = Duration::from_secs(60);
 
@@ -192,6 +195,8 @@ impl Stage {
                 ended.expect("a producer does not panic");
             }
         }
+        // What was given up may still be on its way to a broker.
+        sleep(IN_FLIGHT).await;
         let partitions = self.world.partitions();
         self.end_reading(&partitions, deadline).await;
         self.tell_logs(&partitions).await;
