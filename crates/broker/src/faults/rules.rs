@@ -444,6 +444,21 @@ mod tests {
     }
 
     #[test]
+    fn a_leader_moves_once_at_a_request_and_only_where_there_is_a_partition() {
+        let mut rules = rules();
+        for (to, expected) in [(2, 1), (3, 0)] {
+            let scope = Scope { partition: Some(1), ..produce("orders") };
+            let (_, struck) = rules.add(scope, What::MoveLeader(to), Often::Always);
+            let strikes = meet(&mut rules);
+            assert_eq!(strikes.leaders, BTreeMap::from([(at("orders", 1), 2)]));
+            assert_eq!(struck.load(Ordering::Relaxed), expected, "the first that was added moves it");
+        }
+        let topic = BTreeSet::from([Part::new("orders", None)]);
+        rules.add(produce("orders"), What::MoveLeader(2), Often::Always);
+        assert_eq!(rules.on_request(&asked(&topic)), Strikes::default());
+    }
+
+    #[test]
     fn an_error_needs_something_to_be_told_of() {
         let mut rules = rules();
         let (_, struck) = rules.add(produce("orders"), REFUSED, Often::Always);
