@@ -7,6 +7,8 @@ mod backoff;
 pub mod cluster;
 pub mod fetch;
 pub mod group;
+#[doc(hidden)]
+pub mod planted;
 pub mod produce;
 mod rng;
 pub mod session;

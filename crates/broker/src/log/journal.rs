@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+use vltava_core::planted::{Plant, planted};
+
 use crate::disk::{Disk, File, Syncing};
 
 use super::entry::{ALIGNMENT, HEADER_BYTES, Header, KIND_END_OF_FILE, aligned};
@@ -160,7 +162,7 @@ impl Journal {
         let dirty = std::mem::take(&mut self.dirty);
         let files = dirty.iter().filter_map(|number| self.files.get(number));
         let mut syncs: Vec<_> = files.map(|slot| slot.file.sync()).collect();
-        if std::mem::take(&mut self.folder_is_dirty) {
+        if std::mem::take(&mut self.folder_is_dirty) && !planted(Plant::FolderNotSynced) {
             syncs.push(self.place.disk.sync());
         }
         (self.end.position, syncs)

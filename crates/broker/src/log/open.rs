@@ -6,7 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use vltava_core::Rng;
+use vltava_core::{
+    Rng,
+    planted::{Plant, planted},
+    produce::Windows,
+};
 
 use crate::{
     Error, ErrorKind, Result,
@@ -71,7 +75,12 @@ pub(super) async fn open(disk: Arc<dyn Disk>, mut chance: Rng, options: &Options
     let mut state = State::new(journal, contents, chance, end.position);
     state.record(&Entry::Opened(opened)).map_err(Refused::into_error)?;
     sync_all(&mut state).await?;
-    state.contents.all_partitions().for_each(|it| it.on_settled(it.end, 0));
+    for partition in state.contents.all_partitions() {
+        partition.on_settled(partition.end, 0);
+        if planted(Plant::WindowsForgotten) {
+            partition.windows = Windows::default();
+        }
+    }
     Ok(state)
 }
 

@@ -11,7 +11,10 @@ use std::{
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use vltava_core::fetch::{Ends, Visible};
+use vltava_core::{
+    fetch::{Ends, Visible},
+    planted::{Plant, planted},
+};
 use vltava_wire::record::Batch;
 
 use super::{Jump, Offset, kept::Answer};
@@ -86,6 +89,9 @@ impl Lane {
         if state.ended || state.seek.is_some() {
             return;
         }
+        if state.paused && planted(Plant::FetchedDropped) {
+            return;
+        }
         state.items.extend(items);
         state.bytes += bytes;
         state.answer = answer.or(state.answer.take());
@@ -144,7 +150,9 @@ impl Lane {
     /// Leaves the place at hand, and with it what was fetched there, to go on elsewhere.
     pub(super) fn seek(&self, offset: Offset) {
         let mut state = self.lock();
-        state.clear();
+        if !planted(Plant::SeekKeepsFetched) {
+            state.clear();
+        }
         state.seek = Some(offset);
         drop(state);
         self.room.notify_one();

@@ -10,6 +10,7 @@ use std::{
 use vltava_core::{
     TopicPartition,
     fetch::{Ends, Isolation, Visible},
+    planted::{Plant, planted},
 };
 use vltava_wire::record::{Batch, ControlMarker, Limits, RecordError};
 
@@ -235,7 +236,7 @@ impl PartitionStream {
         let origin = Origin {
             topic_partition: self.topic_partition.clone(),
             assignment: self.assignment,
-            first: position,
+            first: if planted(Plant::BelowPositionHanded) { at } else { position },
             next_offset,
             high_watermark,
             leader_epoch,

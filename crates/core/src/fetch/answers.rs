@@ -23,6 +23,7 @@ use super::{
 use crate::{
     Moment, Rng,
     cluster::{Leader, NodeId, TopicPartition, View},
+    planted::{Plant, planted},
     session,
 };
 
@@ -155,7 +156,13 @@ impl Positions {
             self.change(&partition, |it| {
                 it.replica = None;
                 it.watch.met = Some(Stall::Cut(node));
+                if let State::At(point) = &mut it.state {
+                    point.offset += i64::from(planted(Plant::ErrorSkipped));
+                }
             });
+            if planted(Plant::ResetOnTemporaryError) {
+                self.on_out_of_range(&partition);
+            }
             self.again(now, &partition, rng);
         }
     }

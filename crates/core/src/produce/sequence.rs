@@ -16,7 +16,11 @@ use super::{
     stamp::{Identity, Number, Numbered},
     verdict::{Answer, Verdict},
 };
-use crate::{Backoff, Moment, Rng, session::Fate};
+use crate::{
+    Backoff, Moment, Rng,
+    planted::{Plant, planted},
+    session::Fate,
+};
 
 /// How many batches of one partition may be unanswered. A broker remembers no more than this.
 pub const IN_FLIGHT_MAX: usize = 5;
@@ -251,7 +255,7 @@ impl<P> Sequence<P> {
             self.next_key += 1;
             self.batches
                 .insert(at, Batch { key, payload: Some(payload), count, numbered: number, state, ..whole });
-            at += 1;
+            at += usize::from(!planted(Plant::PartsReversed));
         }
         self.settle();
     }
@@ -275,7 +279,8 @@ impl<P> Sequence<P> {
     pub(super) fn expire(&mut self, now: Moment) {
         while let Some(index) = self.batches.iter().position(|it| it.payload.is_some()) {
             // Batches have the same time from their first record on, so the first is due first.
-            if now < self.batches[index].deadline {
+            let is_sent = matches!(self.batches[index].state, State::Sent { .. });
+            if now < self.batches[index].deadline || (is_sent && planted(Plant::DeadlineIgnored)) {
                 break;
             }
             let error = self.batches[index].error;
@@ -366,7 +371,7 @@ impl<P> Sequence<P> {
     /// The number of a batch, which it keeps, or gets.
     fn number(&mut self, index: usize, identity: Option<Identity>) -> Option<Numbered> {
         let Batch { numbered, count, .. } = self.batches[index];
-        if numbered.is_some() {
+        if numbered.is_some() && !planted(Plant::RetryRenumbered) {
             return numbered;
         }
         if self.numbering.is_none() {
@@ -405,11 +410,17 @@ impl<P> Sequence<P> {
         let batch = &mut self.batches[index];
         let in_flight = matches!(batch.state, State::Sent { .. });
         let answered = matches!(reason, Reason::Refused(..) | Reason::Encoding(_));
-        let maybe_written = batch.doubt || (in_flight && !answered);
-        let failure = Failure { reason, maybe_written };
-        self.finished.extend(batch.payload.take().map(|it| (it, Err(failure))));
-        if batch.numbered.is_some() {
-            self.renewal.get_or_insert(Renewal::InNewEpoch);
+        let maybe_written = (batch.doubt || (in_flight && !answered)) && !planted(Plant::FailedInDoubt);
+        let outcome = match maybe_written && planted(Plant::DeliveredInDoubt) {
+            true => Ok(Written { base_offset: None, log_append_time: None }),
+            false => Err(Failure { reason, maybe_written }),
+        };
+        self.finished.extend(batch.payload.take().map(|it| (it, outcome)));
+        if let Some(numbered) = batch.numbered {
+            match &mut self.numbering {
+                Some(it) if planted(Plant::SequenceReused) => it.next = numbered.first,
+                _ => drop(self.renewal.get_or_insert(Renewal::InNewEpoch)),
+            }
         }
         if answered {
             batch.state = State::Ready(Moment::default());
@@ -468,7 +479,7 @@ impl Numbering {
     /// The numbers from 0 in the next epoch, if there is one under this identity.
     fn renewed(self, renewal: Renewal, retired: &mut Option<i64>) -> Option<Self> {
         let Identity { id, epoch } = self.producer;
-        match epoch.checked_add(1) {
+        match epoch.checked_add(i16::from(!planted(Plant::EpochNotBumped))) {
             // The last epoch is left alone: brokers keep it for themselves.
             Some(epoch) if epoch < i16::MAX && renewal == Renewal::InNewEpoch => {
                 Some(Self { producer: Identity { id, epoch }, next: Number::default(), proven: false })

@@ -9,7 +9,10 @@ mod check;
 
 use std::collections::BTreeSet;
 
-use vltava_core::cluster::NodeId;
+use vltava_core::{
+    cluster::NodeId,
+    planted::{Plant, planted},
+};
 use vltava_wire::{
     ErrorCode,
     messages::{
@@ -56,6 +59,7 @@ pub(crate) fn answer(call: Call<'_>, request: ProduceRequest) -> Answer<ProduceR
         let failed = partitions(&mut response).any(|it| it.error_code != ErrorCode::None.code());
         return if failed { Answer::Close("a batch was refused") } else { Answer::Silence };
     }
+    let last = if planted(Plant::AcknowledgedUnsynced) { Position::default() } else { last };
     let settled = call.node.settled(last);
     Answer::Later(Box::pin(async move {
         if let Err(code) = settled.await {

@@ -14,6 +14,7 @@ use vltava_core::{
     group::classic::member::{
         self, Answer, CallId, CommitId, Config, Failure, Member, Refusal, Step, Ticket,
     },
+    planted::{Plant, planted},
 };
 
 use super::{
@@ -254,8 +255,8 @@ impl Driver {
         for topic_partition in partitions.iter().cloned() {
             let committed = committed.remove(&topic_partition);
             let start = match (&committed, self.start) {
-                (Some(it), _) => Offset::Exact(it.offset),
-                (None, start) => match start.offset() {
+                (Some(it), _) if !planted(Plant::CommittedIgnored) => Offset::Exact(it.offset),
+                (_, start) => match start.offset() {
                     Some(place) => place,
                     None => return self.fail(self.no_offset(&topic_partition)),
                 },
