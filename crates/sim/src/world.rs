@@ -16,8 +16,9 @@ use crate::{
     straight::Straight,
 };
 
-/// How long a sync takes.
-const SYNC: Duration = Duration::from_millis(1);
+/// How long a sync takes, in milliseconds: one of these. Where it takes long, much is lost with the power that must
+/// not have been acknowledged or read.
+const SYNC_MILLIS: [u64; 4] = [1, 1, 20, 100];
 
 /// How late a deadline may be noticed: timers have a resolution of a millisecond, and some wait for others.
 const SLACK: Duration = Duration::from_millis(50);
@@ -81,7 +82,8 @@ impl World {
     pub async fn new(workload: &str, seed: u64, setup: Setup) -> Self {
         let mut rng = Rng::new(seed);
         let clock = VirtualClock::new();
-        let disk = Memory::unreliable().with_latency(Arc::new(clock.clone()), SYNC);
+        let sync = Duration::from_millis(SYNC_MILLIS[rng.below(4) as usize]);
+        let disk = Memory::unreliable().with_latency(Arc::new(clock.clone()), sync);
         let network = Network::new(Rng::new(rng.bits()));
         let recorder = Recorder::begin(Arc::new(clock.clone()), workload, seed, SLACK);
         let (broker_clock, broker, has_begun) = (clock.elsewhere(), None, false);
