@@ -1,19 +1,18 @@
 //! SIGKILL of `vltava run` and of `vltava broker` at moments that a seed chooses, and what is left afterwards.
 //!
-//! Lanes: `.ci/run kill`; `VLTAVA_KILLS` says how many, ten if it does not. They need `VLTAVA_FLIGHTS`.
+//! Lanes: `.ci/run kill`; `VLTAVA_KILLS` says how many, ten if it does not. The flow needs `VLTAVA_FLIGHTS`.
 
+mod load;
 mod process;
 mod table;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use process::{Broker, Process, vltava, vltava_reading};
+use load::{Load, Number, Place, Topic};
+use process::{Broker, Process, seed, vltava, vltava_reading};
 use table::{Delivered, Flight};
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-};
-use vltava::{Client, Offset, ProducerRecord, TopicPartition};
+use tokio::{sync::watch, task::JoinHandle};
+use vltava::{Client, Offset, TopicPartition};
 use vltava_core::Rng;
 
 /// What the file sink writes.
@@ -66,8 +65,27 @@ fn a_killed_flow_loses_nothing_and_repeats_only_what_was_not_committed() {
     judge(&flights, &table::delivered(&text), &attempts);
 }
 
-/// What the broker acknowledged, by partition and offset.
-type Acknowledged = BTreeMap<(i32, i64), u64>;
+/// What is written while the broker is killed: a topic of many small segments, one that is compacted, and one that
+/// takes the journal to its checkpoints and is trimmed meanwhile.
+const TOPICS: &[Topic] = &[
+    Topic { name: "numbers", partitions: 3, configs: &[("segment.bytes", "100000")], value_bytes: 20 },
+    Topic {
+        name: "latest",
+        partitions: 2,
+        configs: &[
+            ("cleanup.policy", "compact"),
+            ("segment.bytes", "200000"),
+            ("min.cleanable.dirty.ratio", "0.01"),
+        ],
+        value_bytes: 200,
+    },
+    Topic { name: "bulk", partitions: 2, configs: &[("segment.bytes", "4000000")], value_bytes: 12_000 },
+];
+const COMPACTED: usize = 1;
+const BULK: usize = 2;
+
+/// In so many kills, one waits until a compaction took effect: the broker looks for one every 15 seconds.
+const KILLS_PER_COMPACTION: u64 = 20;
 
 #[test]
 #[ignore = "a lane: .ci/run kill"]
@@ -76,38 +94,121 @@ fn a_killed_broker_keeps_what_it_acknowledged() {
     let folder = folder.path();
     let mut broker = Broker::start(folder);
     let address = broker.address.clone();
-    vltava(folder, &["topic", "create", "numbers", "--partitions", "3", "-b", &address]).ok();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let rng = &mut Rng::new(seed());
+    let (mut checkpoints, mut compactions) = (0, 0);
+    let mut trimmed = BTreeMap::new();
     runtime.block_on(async {
         let client = Client::connect(&address).await.expect("the broker is there");
-        let producing = Producing::begin(&client);
+        load::create(&client, TOPICS).await;
+        let load = Load::begin(&client, TOPICS);
         let committing = Committing::begin(&client).await;
         for number in 1..=kills() {
+            let before = Footprint::of(folder);
             committing.acknowledged_more(1 + rng.below(20)).await;
-            producing.acknowledged(1_000 + rng.below(20_000)).await;
-            kill(broker.process);
-            let committed = committing.acknowledged();
-            broker = Broker::start_at(folder, &address);
-            let kept = client.admin().committed_offsets("readers").await.expect("the broker is back");
-            for (partition, offset) in &committed {
-                let kept = kept.get(partition).map_or(0, |it| it.offset);
-                assert!(
-                    *offset <= kept,
-                    "kill {number}: {partition} was committed at {offset}, now at {kept}"
-                );
+            load.acknowledged_more(500 + rng.below(8_000)).await;
+            if number % KILLS_PER_COMPACTION == KILLS_PER_COMPACTION / 2 {
+                while Footprint::of(folder).compacted == before.compacted {
+                    load.acknowledged_more(500).await;
+                }
             }
-            println!("kill {number}: {} records committed before", committed.values().sum::<i64>());
+            let after = Footprint::of(folder);
+            checkpoints += u64::from(after.image != before.image);
+            compactions += u64::from(after.compacted != before.compacted);
+            kill(broker.process);
+            let (committed, ends) = (committing.acknowledged(), load.ends());
+            broker = Broker::start_at(folder, &address);
+            check_committed(&client, number, &committed).await;
+            check_bounds(&client, number, &ends, &trimmed).await;
+            println!("kill {number}: {} records acknowledged before", ends.values().sum::<i64>());
+            for partition in 0..TOPICS[BULK].partitions {
+                let at = TopicPartition::new(TOPICS[BULK].name, partition);
+                let until = ends.get(&at).map_or(0, |end| end * 9 / 10);
+                let start = client.admin().delete_records(&at, Some(until)).await.expect("it may be trimmed");
+                trimmed.insert(at, start);
+            }
         }
-        let acknowledged = producing.end().await;
-        committing.end();
-        assert_eq!(
-            stored(&client, acknowledged.len()).await,
-            acknowledged,
-            "every record at its offset, once"
+        let acknowledged = load.end().await.records;
+        let seen = committing.end();
+        let stored = load::stored(&client, TOPICS).await;
+        judge_stored(&acknowledged, &stored, &seen, &trimmed);
+        assert!(kills() < KILLS_PER_COMPACTION || compactions > 0, "a broker was killed after a compaction");
+        println!(
+            r#"figures: broker {{"kills": {}, "records acknowledged": {}, "lives with a checkpoint": {checkpoints}, "lives with a compaction": {compactions}}}"#,
+            kills(),
+            acknowledged.len(),
         );
-        println!("{} kills: {} records acknowledged, all there", kills(), acknowledged.len());
     });
+}
+
+/// What a broker has done to its folder, as far as names tell.
+#[derive(PartialEq, Eq)]
+struct Footprint {
+    image: Option<std::time::SystemTime>,
+    compacted: Vec<std::ffi::OsString>,
+}
+
+impl Footprint {
+    fn of(folder: &Path) -> Self {
+        let data = folder.join("data");
+        let image = fs::metadata(data.join("image")).and_then(|it| it.modified()).ok();
+        let names = fs::read_dir(&data).expect("the data is there").flatten().map(|it| it.file_name());
+        let is_compacted = |name: &std::ffi::OsString| {
+            name.to_str().is_some_and(|it| it.ends_with(".log") && it.contains(".c"))
+        };
+        let mut compacted: Vec<_> = names.filter(is_compacted).collect();
+        compacted.sort();
+        Self { image, compacted }
+    }
+}
+
+async fn check_committed(client: &Client, kill: u64, committed: &BTreeMap<TopicPartition, i64>) {
+    let kept = client.admin().committed_offsets("readers").await.expect("the broker is back");
+    for (partition, offset) in committed {
+        let kept = kept.get(partition).map_or(0, |it| it.offset);
+        assert!(*offset <= kept, "kill {kill}: {partition} was committed at {offset}, now at {kept}");
+    }
+}
+
+/// Every partition goes at least as far as was acknowledged, and begins where it was told to.
+async fn check_bounds(
+    client: &Client,
+    kill: u64,
+    ends: &BTreeMap<TopicPartition, i64>,
+    trimmed: &BTreeMap<TopicPartition, i64>,
+) {
+    let wanted = ends.keys().map(|it| (it.clone(), Offset::Latest));
+    let kept = client.admin().offsets(wanted).await.expect("the broker is back");
+    for (partition, end) in ends {
+        assert!(
+            kept[partition] >= *end,
+            "kill {kill}: {partition} went to {end}, now to {}",
+            kept[partition]
+        );
+    }
+    let wanted = trimmed.keys().map(|it| (it.clone(), Offset::Earliest));
+    let kept = client.admin().offsets(wanted).await.expect("the broker is back");
+    assert_eq!(kept, *trimmed, "kill {kill}: where partitions begin");
+}
+
+/// What is stored is what was acknowledged, all of it, at its offset; save what was asked to go.
+fn judge_stored(
+    acknowledged: &BTreeMap<Place, Number>,
+    stored: &BTreeMap<Place, Number>,
+    seen: &BTreeMap<Place, Number>,
+    trimmed: &BTreeMap<TopicPartition, i64>,
+) {
+    load::check_order(stored);
+    for (place, it) in stored.iter().chain(seen) {
+        assert_eq!(acknowledged.get(place), Some(it), "what is stored or was seen at {place:?}");
+    }
+    for (place, it) in acknowledged.iter().filter(|(place, _)| place.0 != COMPACTED) {
+        let start = trimmed.get(&TopicPartition::new(TOPICS[place.0].name, place.1)).copied().unwrap_or(0);
+        assert_eq!(stored.get(place), (place.2 >= start).then_some(it), "what was acknowledged at {place:?}");
+    }
+    for (place, it) in load::last_of_keys(acknowledged, COMPACTED).values() {
+        assert_eq!(stored.get(place), Some(it), "the last of its key at {place:?}");
+    }
 }
 
 /// Every row arrived; an attempt never went back behind what was committed when it began.
@@ -128,10 +229,9 @@ fn judge(flights: &[Flight], delivered: &[Delivered], attempts: &[(usize, Commit
     let missing = seen.iter().filter(|it| **it == 0).count();
     assert_eq!(missing, 0, "rows that never arrived");
     println!(
-        "{} kills: {} rows, {} lines, {} repeated",
+        r#"figures: flow {{"kills": {}, "records": {}, "records lost": {missing}, "records repeated": {}}}"#,
         attempts.len() - 1,
         flights.len(),
-        delivered.len(),
         delivered.len() - flights.len()
     );
 }
@@ -160,59 +260,7 @@ fn committed(folder: &Path, address: &str) -> Committed {
     partitions.iter().filter_map(committed).collect()
 }
 
-/// A producer of numbers that goes on through all kills, and what it was told about them.
-struct Producing {
-    stop: watch::Sender<bool>,
-    count: watch::Receiver<u64>,
-    writer: JoinHandle<()>,
-    reader: JoinHandle<Acknowledged>,
-}
-
-impl Producing {
-    fn begin(client: &Client) -> Self {
-        let producer = client.producer();
-        let (stop, stopped) = watch::channel(false);
-        let (deliveries, mut delivered) = mpsc::channel(10_000);
-        let writer = tokio::spawn(async move {
-            let mut number = 0;
-            while !*stopped.borrow() {
-                let record =
-                    ProducerRecord::to("numbers").key(format!("{}", number % 97)).value(format!("{number}"));
-                let delivery = producer.send(record).await.expect("the producer takes records");
-                deliveries.send((number, delivery)).await.expect("somebody waits for deliveries");
-                number += 1;
-            }
-        });
-        let (counter, count) = watch::channel(0);
-        let reader = tokio::spawn(async move {
-            let mut acknowledged = Acknowledged::new();
-            while let Some((number, delivery)) = delivered.recv().await {
-                let stored = delivery.await.unwrap_or_else(|error| panic!("number {number}: {error:?}"));
-                let offset = stored.offset.expect("the broker says where a record lies");
-                let earlier = acknowledged.insert((stored.partition, offset), number);
-                assert_eq!(earlier, None, "two records at {stored}");
-                counter.send_modify(|it| *it += 1);
-            }
-            acknowledged
-        });
-        Self { stop, count, writer, reader }
-    }
-
-    /// Waits until so many more were acknowledged.
-    async fn acknowledged(&self, more: u64) {
-        let mut count = self.count.clone();
-        let until = *count.borrow() + more;
-        count.wait_for(|it| *it >= until).await.expect("acknowledgements go on");
-    }
-
-    async fn end(self) -> Acknowledged {
-        self.stop.send_replace(true);
-        self.writer.await.expect("the writer ends");
-        self.reader.await.expect("every record was acknowledged")
-    }
-}
-
-/// A member of a group that commits after every batch, and the commits that were acknowledged.
+/// A member of a group that commits after every batch, the commits that were acknowledged, and what it saw.
 struct Committing {
     told: watch::Receiver<Told>,
     task: JoinHandle<()>,
@@ -223,6 +271,7 @@ struct Committing {
 struct Told {
     commits: u64,
     committed: BTreeMap<TopicPartition, i64>,
+    seen: BTreeMap<Place, Number>,
 }
 
 impl Committing {
@@ -232,6 +281,11 @@ impl Committing {
         let (telling, told) = watch::channel(Told::default());
         let task = tokio::spawn(async move {
             while let Some(batch) = consumer.next().await.expect("the consumer outlives its broker") {
+                let seen = batch.iter().map(|it| {
+                    let number = load::number_of(it.value().expect("a value"));
+                    ((0, batch.partition(), it.offset()), number)
+                });
+                telling.send_modify(|told| told.seen.extend(seen));
                 match consumer.commit(&batch).await {
                     Ok(()) => telling.send_modify(|told| {
                         told.commits += 1;
@@ -255,38 +309,14 @@ impl Committing {
         self.told.borrow().committed.clone()
     }
 
-    fn end(self) {
+    /// Ends, and says what was seen.
+    fn end(self) -> BTreeMap<Place, Number> {
         assert!(!self.task.is_finished(), "the consumer went on until the end");
         self.task.abort();
+        self.told.borrow().seen.clone()
     }
-}
-
-/// All records that there are, read from the beginning.
-async fn stored(client: &Client, count: usize) -> Acknowledged {
-    let everything = (0..3).map(|partition| (TopicPartition::new("numbers", partition), Offset::Earliest));
-    let mut consumer = client.consumer().assign(everything).await.expect("the topic is there");
-    let mut stored = Acknowledged::new();
-    while stored.len() < count {
-        let batch = consumer.next().await.expect("the broker answers").expect("an assigned consumer goes on");
-        for record in &batch {
-            let value = std::str::from_utf8(record.value().expect("a value")).expect("numbers are text");
-            stored.insert((batch.partition(), record.offset()), value.parse().expect("a number"));
-        }
-    }
-    let ends = (0..3).map(|partition| (TopicPartition::new("numbers", partition), Offset::Latest));
-    let ends = client.admin().offsets(ends).await.expect("the broker answers");
-    assert_eq!(ends.values().sum::<i64>(), count as i64, "nothing else is stored");
-    stored
 }
 
 fn kills() -> u64 {
     std::env::var("VLTAVA_KILLS").map_or(10, |it| it.parse().expect("VLTAVA_KILLS is a number"))
-}
-
-/// Another one every time, printed so that a run can be played again.
-fn seed() -> u64 {
-    let seed = std::env::var("VLTAVA_SEED")
-        .map_or_else(|_| u64::from(std::process::id()), |it| it.parse().expect("VLTAVA_SEED is a number"));
-    println!("VLTAVA_SEED={seed}");
-    seed
 }

@@ -152,12 +152,25 @@ impl Broker {
 
     /// The same at an address, as after another that was there.
     pub fn start_at(folder: &Path, listen: &str) -> Broker {
-        let args = ["broker", "--data", "data", "--listen", listen];
+        Broker::start_with(folder, listen, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(folder: &Path, listen: &str, more: &[&str]) -> Broker {
+        let args = [&["broker", "--data", "data", "--listen", listen][..], more].concat();
         let mut process = Process::start(folder, &args);
         let line = process.line();
         let address = line.trim_end().strip_prefix("listening on ").expect("where it listens").to_owned();
         Broker { process, address }
     }
+}
+
+/// Another one every time, printed so that a run can be played again.
+pub fn seed() -> u64 {
+    let seed = std::env::var("VLTAVA_SEED")
+        .map_or_else(|_| u64::from(std::process::id()), |it| it.parse().expect("VLTAVA_SEED is a number"));
+    println!("VLTAVA_SEED={seed}");
+    seed
 }
 
 /// Lines as they come, so that no pipe is ever full.
