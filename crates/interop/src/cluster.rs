@@ -86,6 +86,11 @@ pub fn stranger(broker: &str) {
     run(None, &["stranger", broker]);
 }
 
+/// Has Kafka's own client write transactions, of which some are aborted and one is left open.
+pub fn write_transactions(brokers: &str, topic: &str, partitions: i32) {
+    run(None, &["transactions", brokers, topic, &partitions.to_string()]);
+}
+
 /// Runs the script. Its errors go to the test's, where they are read; the nodes keep neither open.
 fn run(version: Option<&str>, arguments: &[&str]) -> String {
     let mut script = Command::new(SCRIPT);

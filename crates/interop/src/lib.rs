@@ -3,5 +3,5 @@
 mod cluster;
 mod ends;
 
-pub use cluster::{Cluster, Node, stranger};
+pub use cluster::{Cluster, Node, stranger, write_transactions};
 pub use ends::{Ends, drain, ends, note_log, partitions};

@@ -6,4 +6,5 @@ mod admin;
 mod journey;
 mod nearest;
 mod stranger;
+mod transactions;
 mod unclean;
