@@ -78,7 +78,7 @@ fn measure_all() -> bool {
         println!("{verdict}: {what}: {value:.2}, at most {limit}");
         told.push(format!(r#"{{"what": "{what}", "measured": {value:.2}, "at most": {limit}}}"#));
     }
-    println!(r#"figures: footprint {{"rows": [{}]}}"#, told.join(", "));
+    println!(r#"figures: limits {{"limits": [{}]}}"#, told.join(", "));
     rows.iter().all(|(_, value, limit)| value <= limit)
 }
 
