@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vltava::{Client, InProcess, flow::spec::Kafka};
+use vltava::{Client, ClientBuilder, InProcess, flow::spec::Kafka};
 
 use crate::{
     embedded::{self, Embedded, FOLDER},
@@ -40,31 +40,31 @@ impl Brokers {
     /// Connects to the brokers that were named, else to the embedded one.
     pub(crate) async fn connect(&self) -> Result<Cluster, Failure> {
         match self.named() {
-            Some(brokers) => named(brokers, CLIENT_ID).await,
-            None => embedded(CLIENT_ID).await,
+            Some(brokers) => named(brokers, Client::builder().client_id(CLIENT_ID)).await,
+            None => embedded(Client::builder().client_id(CLIENT_ID)).await,
         }
     }
 
     /// The same, with what a flow's file says: its brokers come after the command line's and before the embedded one.
     pub(crate) async fn connect_or(&self, file: &Kafka) -> Result<Cluster, Failure> {
         let client_id = file.client_id.as_deref().unwrap_or(CLIENT_ID);
+        let client = Client::builder().connection(file.connection.clone()).client_id(client_id);
         match self.named() {
-            Some(brokers) => named(brokers, client_id).await,
-            None if file.brokers.is_empty() => embedded(client_id).await,
-            None => named(&file.brokers.join(","), client_id).await,
+            Some(brokers) => named(brokers, client).await,
+            None if file.brokers.is_empty() => embedded(client).await,
+            None => named(&file.brokers.join(","), client).await,
         }
     }
 }
 
-async fn named(brokers: &str, client_id: &str) -> Result<Cluster, Failure> {
-    let client = Client::builder().brokers(brokers).client_id(client_id).connect().await;
+async fn named(brokers: &str, client: ClientBuilder) -> Result<Cluster, Failure> {
+    let client = client.brokers(brokers).connect().await;
     let client = client.map_err(vltava::Error::from)?;
     Ok(Cluster { client, name: brokers.to_owned(), flag: format!(" -b {brokers}"), embedded: None })
 }
 
-async fn embedded(client_id: &str) -> Result<Cluster, Failure> {
+async fn embedded(client: ClientBuilder) -> Result<Cluster, Failure> {
     let embedded = embedded::open(Path::new(FOLDER)).await?;
-    let client = Client::builder().client_id(client_id);
     let client = match &embedded {
         Embedded::Ours { broker, .. } => client.brokers(broker.bootstrap()).dial(broker.dial()),
         Embedded::Theirs { address } => client.brokers(address),

@@ -1,14 +1,16 @@
 //! `kafka: { topic: out }` produces the outputs, with the keys, timestamps and headers of their records.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use vltava_client::{Client, Codec, Compression, Producer, ProducerRecord, Timestamp};
+use vltava_client::{
+    Acks, Client, Codec, Compression, Producer, ProducerRecord, Timestamp, UnknownPartitioner, config,
+};
 
 use crate::{
     Failure, Output, Sink,
     registry::{Kind, Open},
     sink::BoxFuture,
-    spec::{Error, Key, Section},
+    spec::{Error, Field, Key, Section},
 };
 
 /// How a flow file names it.
@@ -16,6 +18,21 @@ pub(crate) const KIND: Kind = Kind { name: "kafka", doc: "produces to a topic", 
 
 const KEYS: &[Key] = &[
     Key::new("topic", "a name", "", "the topic, on the cluster the flow reads from"),
+    Key::new(
+        "acks",
+        "all, 1 or 0",
+        "all",
+        "who has it before it counts; less than all may lose and repeat records",
+    ),
+    Key::new("linger.ms", "a number", "0", "how long a batch waits for more records"),
+    Key::new("batch.size", "a number", "262144", "bytes of a batch, before it is compressed"),
+    Key::new(
+        "delivery.timeout.ms",
+        "a number",
+        "120000",
+        "when a record that cannot be delivered has failed",
+    ),
+    Key::new("partitioner", "a name", "murmur2", "where records go, by their key or spread out"),
     Key::new("compression.type", "a codec", "none", "how batches are compressed"),
     Key::new("compression.gzip.level", "1 to 9", "6", "how hard gzip tries"),
     Key::new("compression.lz4.level", "9", "9", "lz4 is built at one level"),
@@ -31,14 +48,44 @@ const LEVELS: &[(&str, Compression)] = &[
 
 fn read(section: &Section<'_>) -> Result<Open, Error> {
     let topic: Arc<str> = section.required("topic")?.word()?.into();
-    let codec = codec(section)?;
+    let config = config(section)?;
     Ok(Box::new(move |client: Client| {
-        let opened = Producer::builder(&client).compression(codec).build().map(|producer| {
+        let opened = Producer::builder(&client).config(config.clone()).build().map(|producer| {
             let sink: Arc<dyn Sink> = Arc::new(Produced { producer, topic: topic.clone() });
             sink
         });
         Box::pin(std::future::ready(opened.map_err(Failure::from)))
     }))
+}
+
+fn config(section: &Section<'_>) -> Result<config::Producer, Error> {
+    let mut config = config::Producer { compression: codec(section)?, ..Default::default() };
+    let number = |name| section.field(name).map(|it| it.count(0, i32::MAX.into())).transpose();
+    let millis = |it: i64| Duration::from_millis(it.unsigned_abs());
+    if let Some(field) = section.field("acks") {
+        config.acks = acks(&field)?;
+        // Who does not wait for all replicas cannot know that a record is written once.
+        config.idempotent = config.acks == Acks::All;
+    }
+    config.linger = number("linger.ms")?.map_or(config.linger, millis);
+    config.delivery_timeout = number("delivery.timeout.ms")?.map_or(config.delivery_timeout, millis);
+    config.batch_bytes = number("batch.size")?.map_or(config.batch_bytes, |it| it as usize);
+    if let Some(field) = section.field("partitioner") {
+        let name = field.word()?;
+        let unknown =
+            |error: UnknownPartitioner| field.error(format!("`partitioner` is `{name}`"), error.to_string());
+        config.partitioner = name.parse().map_err(unknown)?;
+    }
+    Ok(config)
+}
+
+fn acks(field: &Field<'_>) -> Result<Acks, Error> {
+    match field.scalar()?.as_str() {
+        "all" | "-1" => Ok(Acks::All),
+        "1" => Ok(Acks::Leader),
+        "0" => Ok(Acks::None),
+        other => Err(field.error(format!("`acks` is `{other}`"), "must be all, 1 or 0")),
+    }
 }
 
 fn codec(section: &Section<'_>) -> Result<Codec, Error> {

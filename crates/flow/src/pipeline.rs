@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use vltava_client::Client;
+use vltava_client::{Client, config};
 
 use crate::{
     Context, Decode, Error, Failure, Flow, Handler, Outcome, Ready, Record, Sink, Step,
     error::Result,
-    spec::{File, FlowSpec, Properties},
+    spec::{File, FlowSpec},
     steps,
 };
 
@@ -32,20 +32,20 @@ pub async fn open(file: File, client: &Client) -> Result<Vec<(String, Ready<Pipe
     let mut flows = Vec::new();
     for spec in file.flows {
         let name = spec.name.clone();
-        let flow = describe(&spec, &file.kafka.properties).client(client.clone());
+        let flow = describe(&spec, &file.kafka.consumer).client(client.clone());
         flows.push((name, flow.handler(Pipeline::open(spec, client).await?)));
     }
     Ok(flows)
 }
 
-fn describe(spec: &FlowSpec, properties: &Properties) -> Flow {
+fn describe(spec: &FlowSpec, consumer: &config::Consumer) -> Flow {
     Flow::from(spec.from.clone())
         .group(&spec.group)
         .workers(spec.workers)
         .order(spec.order)
         .prefetch(spec.prefetch)
         .commit(spec.commit)
-        .consumer(properties.consumer())
+        .consumer(consumer.clone())
 }
 
 impl Pipeline {

@@ -150,9 +150,13 @@ pub use vltava_flow::{
     Commit, Context, Failure, Flow, FlowHandle, Handler, Order, Outcome, Prefetch, Record, Sink,
 };
 
+// What else is there, as `config`, and names that the flow has another use for, as `Record`, is in `client`.
 pub use vltava_client::{
-    BadCodec, Client, Codec, Compression, ErrorCode, Offset, Producer, ProducerRecord, RecordBatch,
-    RecordMetadata, StartOffset, Timestamp, TopicPartition,
+    Acks, Admin, AssignedConsumer, BadCodec, Client, ClientBuilder, Codec, Committer, Compression, Consumer,
+    ConsumerRecord, Deliveries, Delivery, DeliveryEvent, DeliveryEvents, ErrorCode, Event, Events, Isolation,
+    Jump, JumpCause, Metrics, NewTopic, Notice, Notices, Offset, PartitionClient, PartitionStream,
+    Partitioner, Partitions, Producer, ProducerBuilder, ProducerRecord, ReadBatch, RecordBatch,
+    RecordMetadata, Revocation, Stall, StartOffset, Timestamp, TopicPartition, Unsent, Uuid, Watermarks,
 };
 
 #[cfg(feature = "broker")]

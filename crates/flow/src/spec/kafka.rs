@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vltava_client::{StartOffset, config};
+use vltava_client::{Isolation, StartOffset, config};
 
 use super::{
     Error,
@@ -30,47 +30,10 @@ pub struct Kafka {
     pub topic: Option<String>,
     /// `client.id`.
     pub client_id: Option<String>,
-    /// What the properties say about membership and fetching.
-    pub properties: Properties,
-}
-
-/// Kafka's properties that a flow knows; none where the file does not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Properties {
-    /// `auto.offset.reset`: where a group begins that has committed nothing.
-    pub start: Option<StartOffset>,
-    /// `session.timeout.ms`.
-    pub session_timeout: Option<Duration>,
-    /// `heartbeat.interval.ms`.
-    pub heartbeat_interval: Option<Duration>,
-    /// `max.poll.interval.ms`: how long a rebalance may take.
-    pub rebalance_timeout: Option<Duration>,
-    /// `fetch.max.wait.ms`, in librdkafka `fetch.wait.max.ms`.
-    pub max_wait: Option<Duration>,
-    /// `fetch.min.bytes`.
-    pub min_bytes: Option<usize>,
-    /// `fetch.max.bytes`.
-    pub max_bytes: Option<usize>,
-    /// `max.partition.fetch.bytes`.
-    pub partition_max_bytes: Option<usize>,
-}
-
-impl Properties {
-    /// How a flow consumes, with the client's own defaults where nothing is said.
-    pub(crate) fn consumer(&self) -> config::Consumer {
-        let own = config::Consumer::default();
-        config::Consumer {
-            start: self.start.unwrap_or(own.start),
-            max_wait: self.max_wait.unwrap_or(own.max_wait),
-            min_bytes: self.min_bytes.unwrap_or(own.min_bytes),
-            max_bytes: self.max_bytes.unwrap_or(own.max_bytes),
-            partition_max_bytes: self.partition_max_bytes.unwrap_or(own.partition_max_bytes),
-            session_timeout: self.session_timeout.unwrap_or(own.session_timeout),
-            heartbeat_interval: self.heartbeat_interval.unwrap_or(own.heartbeat_interval),
-            rebalance_timeout: self.rebalance_timeout.unwrap_or(own.rebalance_timeout),
-            ..own
-        }
-    }
+    /// How records are fetched and a member behaves: as the properties say, else as the client does by itself.
+    pub consumer: config::Consumer,
+    /// How brokers are reached, in the same way. What the client calls itself is not part of it.
+    pub connection: config::Connection,
 }
 
 /// Kafka's names, in both spellings.
@@ -78,15 +41,24 @@ const PROPERTIES: &[&str] = &[
     "auto.offset.reset",
     "bootstrap.servers",
     "client.id",
+    "client.rack",
+    "connections.max.idle.ms",
+    "default.api.timeout.ms",
     "fetch.max.bytes",
     "fetch.max.wait.ms",
     "fetch.min.bytes",
     "fetch.wait.max.ms",
     "heartbeat.interval.ms",
+    "isolation.level",
     "max.partition.fetch.bytes",
     "max.poll.interval.ms",
     "metadata.broker.list",
+    "request.timeout.ms",
+    "retry.backoff.max.ms",
+    "retry.backoff.ms",
     "session.timeout.ms",
+    "socket.connection.setup.timeout.ms",
+    "socket.timeout.ms",
 ];
 
 impl Kafka {
@@ -108,18 +80,26 @@ impl Kafka {
     }
 
     fn property(&mut self, name: &str, value: Field<'_>) -> Result<(), Error> {
-        let it = &mut self.properties;
+        let Self { consumer, connection, .. } = self;
         match name {
             "bootstrap.servers" | "metadata.broker.list" => self.brokers = addresses(&value)?,
             "client.id" => self.client_id = Some(value.scalar()?),
-            "auto.offset.reset" => it.start = Some(start(&value)?),
-            "session.timeout.ms" => it.session_timeout = Some(millis(&value)?),
-            "heartbeat.interval.ms" => it.heartbeat_interval = Some(millis(&value)?),
-            "max.poll.interval.ms" => it.rebalance_timeout = Some(millis(&value)?),
-            "fetch.max.wait.ms" | "fetch.wait.max.ms" => it.max_wait = Some(millis(&value)?),
-            "fetch.min.bytes" => it.min_bytes = Some(size(&value)?),
-            "fetch.max.bytes" => it.max_bytes = Some(size(&value)?),
-            "max.partition.fetch.bytes" => it.partition_max_bytes = Some(size(&value)?),
+            "client.rack" => consumer.rack = value.scalar()?,
+            "auto.offset.reset" => consumer.start = start(&value)?,
+            "isolation.level" => consumer.isolation = isolation(&value)?,
+            "session.timeout.ms" => consumer.session_timeout = millis(&value)?,
+            "heartbeat.interval.ms" => consumer.heartbeat_interval = millis(&value)?,
+            "max.poll.interval.ms" => consumer.rebalance_timeout = millis(&value)?,
+            "fetch.max.wait.ms" | "fetch.wait.max.ms" => consumer.max_wait = millis(&value)?,
+            "fetch.min.bytes" => consumer.min_bytes = size(&value)?,
+            "fetch.max.bytes" => consumer.max_bytes = size(&value)?,
+            "max.partition.fetch.bytes" => consumer.partition_max_bytes = size(&value)?,
+            "request.timeout.ms" | "socket.timeout.ms" => connection.request_timeout = millis(&value)?,
+            "socket.connection.setup.timeout.ms" => connection.connect_timeout = millis(&value)?,
+            "connections.max.idle.ms" => connection.idle_max = idle(&value)?,
+            "default.api.timeout.ms" => connection.call_timeout = millis(&value)?,
+            "retry.backoff.ms" => connection.backoff.first = millis(&value)?,
+            "retry.backoff.max.ms" => connection.backoff.most = millis(&value)?,
             _ => {
                 let hint = nearest(name, PROPERTIES.iter().copied());
                 return Err(value.error_of_name(format!("the property `{name}` is not known here"), hint));
@@ -154,6 +134,19 @@ fn start(field: &Field<'_>) -> Result<StartOffset, Error> {
         ("none", Some(StartOffset::None)),
         ("error", Some(StartOffset::None)),
     ])
+}
+
+fn isolation(field: &Field<'_>) -> Result<Isolation, Error> {
+    field.one_of(&[
+        ("read_uncommitted", Some(Isolation::ReadUncommitted)),
+        ("read_committed", Some(Isolation::ReadCommitted)),
+    ])
+}
+
+/// Zero in librdkafka and less than that in Java stand for never.
+fn idle(field: &Field<'_>) -> Result<Duration, Error> {
+    let millis = field.count(-1, MILLIS_MAX)?;
+    Ok(if millis <= 0 { Duration::MAX } else { Duration::from_millis(millis.unsigned_abs()) })
 }
 
 /// No timeout of Kafka is longer.

@@ -17,7 +17,7 @@ mod variables;
 pub use error::{Error, Span};
 pub use file::File;
 pub use flow::{Branch, FlowSpec};
-pub use kafka::{Kafka, Properties};
+pub use kafka::Kafka;
 pub use log::{Level, Log};
 pub(crate) use section::nearest;
 pub use section::{Field, Key, Section};

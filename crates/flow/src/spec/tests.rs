@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vltava_client::StartOffset;
+use vltava_client::{Isolation, StartOffset};
 
 use super::{Error, File, Key, Level, Section};
 use crate::{Decode, Kind, Open, Order, Registry, Step};
@@ -63,7 +63,7 @@ flows:
     .unwrap();
     assert_eq!(file.kafka.brokers, ["localhost:29092", "b:1", "c:2"]);
     assert_eq!(file.kafka.client_id.as_deref(), Some("notifications"));
-    let consumer = file.kafka.properties.consumer();
+    let consumer = &file.kafka.consumer;
     assert_eq!(consumer.start, StartOffset::Latest);
     assert_eq!(consumer.session_timeout, Duration::from_secs(30));
     assert_eq!(file.log.level, Some(Level::Debug));
@@ -94,6 +94,27 @@ fn a_file_without_flows_is_one_from_the_topic_to_stdout() {
         ("orders", "orders", &["orders".to_owned()][..])
     );
     assert_eq!(flow.to[0].sink, "stdout");
+}
+
+#[test]
+fn properties_have_the_names_of_java_and_of_librdkafka() {
+    let read = |properties: &str| {
+        parse(&format!("kafka: {{ topic: a, properties: {{ {properties} }} }}")).expect(properties).kafka
+    };
+    let java = read("request.timeout.ms: 5000, fetch.max.wait.ms: 100, connections.max.idle.ms: -1");
+    assert_eq!(java, read("socket.timeout.ms: 5000, fetch.wait.max.ms: 100, connections.max.idle.ms: 0"));
+    assert_eq!(java.connection.request_timeout, Duration::from_secs(5));
+    assert_eq!(java.connection.idle_max, Duration::MAX);
+    let all = read(
+        "isolation.level: read_committed, client.rack: east, default.api.timeout.ms: 7000, \
+         socket.connection.setup.timeout.ms: 3000, retry.backoff.ms: 50, retry.backoff.max.ms: 2000",
+    );
+    assert_eq!((all.consumer.isolation, all.consumer.rack.as_str()), (Isolation::ReadCommitted, "east"));
+    assert_eq!(all.connection.call_timeout, Duration::from_secs(7));
+    assert_eq!(all.connection.connect_timeout, Duration::from_secs(3));
+    assert_eq!(all.connection.backoff.first, Duration::from_millis(50));
+    assert_eq!(all.connection.backoff.most, Duration::from_secs(2));
+    assert_eq!(all.connection.idle_max, Duration::from_secs(540), "what is not said is as it was");
 }
 
 #[test]
@@ -215,6 +236,9 @@ fn a_codec_or_level_that_there_is_not_is_refused_where_it_stands() {
             "gzip has no level 10: compression.gzip.level is 1 to 9",
         ),
         ("compression.type: brotli", "`compression.type` is `brotli`"),
+        ("acks: 2", "`acks` is `2`"),
+        ("linger.ms: soon", "`linger.ms` is `soon`"),
+        ("partitioner: murmur3", "`partitioner` is `murmur3`"),
     ] {
         let error = parse(&sink(keys)).expect_err(keys);
         assert_eq!(error.message(), message, "{keys}");

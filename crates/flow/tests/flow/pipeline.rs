@@ -84,7 +84,7 @@ async fn records_are_decoded_filtered_mapped_and_sorted_into_every_branch() {
     let mut world = World::new(1).await;
     give(&mut world, &[Some(r#"{"n": 1, "t": ""}"#), Some(r#"{"n":2,"t":"a"}"#), Some(r#"{"n":3,"t":"b"}"#)])
         .await;
-    let flow = r#"decode: json, to: [keep: {}, kafka: { topic: out, compression.type: gzip, compression.gzip.level: 1 }],
+    let flow = r#"decode: json, to: [keep: {}, kafka: { topic: out, compression.type: gzip, compression.gzip.level: 1, acks: 1, linger.ms: 1, partitioner: fnv1a }],
         steps: [filter: '.t != ""', map: '{n, k: $key, o: $offset, p: ($partition >= 0), ts: $timestamp, h: $headers.h, t: $topic}, .n']"#;
     run(&mut world, flow).await.expect("nothing fails");
     let made = |n: u8| format!(r#"{{"n":{n},"k":"k","o":{},"p":true,"ts":7,"h":"x","t":"trades"}}"#, n - 1);
