@@ -1,4 +1,7 @@
-//! A group that reads everything, commits what it has read, and is asked again and again what it has committed.
+//! A group that reads everything, commits what it has read, and is asked in the end what it has committed.
+//!
+//! Not before: a coordinator that was stopped answers from what it knew, until it hears that it is no coordinator any
+//! more. Kafka does not keep it from that, so what was committed seems to go back for a moment.
 
 use std::time::Duration;
 
@@ -23,7 +26,7 @@ const ASKING: Duration = Duration::from_millis(250);
 /// A member that was told of an error joins again after this.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// The members, each with a client of its own, and who watches what they commit.
+/// The members, each with a client of its own.
 pub(crate) struct Members {
     tasks: JoinSet<()>,
 }
@@ -36,9 +39,12 @@ impl Members {
             let client = Client::connect(brokers).await.expect("the cluster answers");
             tasks.spawn(read(recorder.clone(), client, format!("member{number}")));
         }
-        let client = Client::connect(brokers).await.expect("the cluster answers");
-        tasks.spawn(watch(recorder.clone(), client));
         Self { tasks }
+    }
+
+    /// From now on it is asked again and again what the group has committed.
+    pub(crate) fn watch(&mut self, recorder: &Recorder, client: &Client) {
+        self.tasks.spawn(watch(recorder.clone(), client.clone()));
     }
 
     /// Waits until the group has committed everything, or had the time for it, and stops.

@@ -48,7 +48,8 @@ struct Absence {
 pub(crate) struct Plan(Vec<Absence>);
 
 impl Plan {
-    /// What a seed brings upon so many nodes for so long. Of three, one at least stays.
+    /// What a seed brings upon so many nodes for so long. Of three, one at least
+    /// stays, unless nodes take longer to start than is thought.
     pub(crate) fn new(seed: u64, nodes: u32, lasts: Duration) -> Self {
         let mut rng = Rng::new(seed);
         let mut back: BTreeMap<u32, Duration> = (1..=nodes).map(|node| (node, Duration::ZERO)).collect();

@@ -66,11 +66,12 @@ impl Run {
         client.admin().create_topic(topic).await.expect("the topic is new");
         let producers = Producers::start(recorder, brokers, &mut rng).await;
         let readers = Readers::start(recorder, brokers, &mut rng).await;
-        let members = Members::start(recorder, brokers).await;
+        let mut members = Members::start(recorder, brokers).await;
         plan.play(cluster, recorder).await;
         let within = PEACE + producers::CLOSING + 2 * readers::DRAINING;
         recorder.note(What::Calm { within: within.as_micros() as u64 });
         sleep(PEACE).await;
+        members.watch(recorder, &client);
         producers.stop().await;
         let ends = ends(&client, orders()).await.expect("the cluster answers");
         readers.stop(ends.clone()).await;
