@@ -243,6 +243,7 @@ impl Positions {
                 self.served += 1;
                 position.goes_on(now);
                 (position.state, position.served) = (State::At(next), self.served);
+                position.unread = false;
                 position.waiting = Some(Waiting { since: now, bytes });
                 position.bytes_max = self.config.partition_bytes_max;
                 let ends = position.ends.expect("it was set with the answer");
@@ -274,7 +275,7 @@ impl Positions {
             return self.on_error(now, &partition, Refusal { node, error, told_leader: false }, rng);
         }
         position.goes_on(now);
-        position.state = State::At(point);
+        (position.state, position.unread) = (State::At(point), true);
         self.events.push_back(Event::Jumped { partition, from, to: point.offset, cause });
     }
 
@@ -324,6 +325,10 @@ impl Positions {
 
     fn go_back(&mut self, partition: &TopicPartition, from: Point, to: Point) {
         self.change(partition, |it| it.state = State::At(to));
+        // The leader that the end of the log was asked of has gone without writing anything.
+        if from.offset == to.offset && self.partitions.get(partition).is_some_and(|it| it.unread) {
+            return;
+        }
         let (from, to, partition) = (Some(from.offset), to.offset, partition.clone());
         self.events.push_back(Event::Jumped { partition, from, to, cause: Cause::Truncated });
     }

@@ -37,6 +37,8 @@ pub(super) struct Position {
     pub(super) replica: Option<Replica>,
     /// What an answer has of it at most: more than usual while a batch is larger than that.
     pub(super) bytes_max: i32,
+    /// Its offset was looked up, and nothing was read since.
+    pub(super) unread: bool,
     /// When it got records last, as a number: who got some longest ago comes first.
     pub(super) served: u64,
     pub(super) watch: Watch,
@@ -97,6 +99,7 @@ impl Position {
             checked: -1,
             replica: None,
             bytes_max,
+            unread: false,
             served: 0,
             watch: Watch::new(Moment::default()),
         }

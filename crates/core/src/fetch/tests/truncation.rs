@@ -233,3 +233,24 @@ fn a_leader_that_is_no_news_does_not_save_asking_for_metadata() {
     assert!(consumer.positions.take_stale());
     assert!(consumer.poll(NOW).is_none(), "a pause first");
 }
+
+#[test]
+fn the_end_of_a_log_is_where_it_was_when_its_leader_goes_without_writing() {
+    let mut consumer = reader(Reset::Fail, 0, -1);
+    consumer.positions.assign(NOW, orders(0), Start::Place(Place::Latest));
+    assert!(consumer.looks_up(NOW));
+    let part = ListOffsetsPartitionResponse { offset: 10, leader_epoch: 3, ..Default::default() };
+    let topic = ListOffsetsTopicResponse { name: "orders".into(), partitions: vec![part] };
+    let found = ListOffsetsResponse { topics: vec![topic], ..Default::default() };
+    consumer.positions.on_offsets(NOW, NODE, &found, &mut consumer.rng);
+    assert_eq!(consumer.jumped(), Some((None, 10, Cause::Started)));
+    assert_eq!(consumer.reads(NOW), Some((NODE, 10, 3, 3)));
+    let mut answer = answer(&[(0, ErrorCode::None, Vec::new())]);
+    answer.responses[0].partitions[0].diverging_epoch = Diverging { epoch: 2, end_offset: 10 };
+    consumer.fetched(NOW, NODE, answer);
+    assert_eq!(consumer.jumped(), None);
+    assert_eq!(consumer.checks(NOW), Some((NODE, 3, 2)), "it goes on from the epoch that the log knows");
+    consumer.epoch_ends(NODE, 2, 10, ErrorCode::None);
+    assert_eq!(consumer.jumped(), None);
+    assert_eq!(consumer.reads(NOW), Some((NODE, 10, 3, 2)));
+}
