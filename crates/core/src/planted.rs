@@ -39,12 +39,8 @@ pub enum Plant {
     BelowPositionHanded,
     /// The broker acknowledges before the sync.
     AcknowledgedUnsynced,
-    /// The broker lets readers have what is not synced.
-    UnsyncedServed,
     /// The broker syncs its files and not the folder they are in.
     FolderNotSynced,
-    /// The broker lets go of one record more than it was told to.
-    TrimmedTooFar,
     /// The broker forgets who wrote what when it recovers.
     WindowsForgotten,
     /// The broker says that a copy of a batch is where the log ends.
@@ -71,9 +67,7 @@ impl Plant {
         Self::SeekKeepsFetched,
         Self::BelowPositionHanded,
         Self::AcknowledgedUnsynced,
-        Self::UnsyncedServed,
         Self::FolderNotSynced,
-        Self::TrimmedTooFar,
         Self::WindowsForgotten,
         Self::DuplicateMisplaced,
         Self::CommitToldUnsynced,

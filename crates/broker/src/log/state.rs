@@ -146,9 +146,6 @@ impl State {
         self.contents.take_in(to, Unmoved { position, at: now, header, bytes });
         let (offset, bytes) = (header.last_offset() + 1, header.length);
         self.unsettled.push_back(Unsettled { position, of: to, offset, bytes });
-        if let Some(partition) = self.contents.partition(to).filter(|_| planted(Plant::UnsyncedServed)) {
-            partition.on_settled(offset, 0);
-        }
         Ok(Appended { base_offset: header.base_offset, position: Position(position), duplicate: false })
     }
 
@@ -171,8 +168,6 @@ impl State {
         if !(0..=high_watermark).contains(&log_start) {
             return Err(ErrorCode::OffsetOutOfRange.into());
         }
-        let further = i64::from(planted(Plant::TrimmedTooFar));
-        let log_start = (log_start + further).min(high_watermark);
         if log_start > current {
             let PartitionId { topic: topic_id, partition } = of;
             self.record(&Entry::Trimmed(Trimmed { topic_id, partition, log_start }))?;
