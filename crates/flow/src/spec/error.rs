@@ -88,7 +88,7 @@ pub(crate) struct Source {
 impl Source {
     /// An error at a place.
     pub(crate) fn error(&self, span: Span, message: impl Into<String>, hint: impl Into<String>) -> Error {
-        let line = self.text.lines().nth(span.line.saturating_sub(1)).unwrap_or_default();
+        let line = self.lines().nth(span.line.saturating_sub(1)).unwrap_or_default();
         let rest = line.chars().count().saturating_sub(span.column.saturating_sub(1));
         Error(Box::new(Inner {
             file: self.file.clone(),
@@ -97,6 +97,12 @@ impl Source {
             message: message.into(),
             hint: hint.into(),
         }))
+    }
+
+    /// The lines as YAML counts them: a carriage return ends one, with or without a line feed behind it.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        let ended = self.text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        ended.flat_map(|line| line.split('\r'))
     }
 }
 
@@ -112,6 +118,12 @@ mod tests {
         let error = source.error(span, "unknown key `worker`", "did you mean `workers`?");
         let shown = "unknown key `worker`\n  ┌ flow.yaml:3:5\n3 │     worker: 10\n  │     ^^^^^^ did you mean `workers`?";
         assert_eq!(error.to_string(), shown);
+    }
+
+    #[test]
+    fn lines_end_as_they_do_in_yaml() {
+        let source = Source { file: "f".into(), text: "a\nb\r\nc\rd\r\r\ne".into() };
+        assert_eq!(source.lines().collect::<Vec<_>>(), ["a", "b", "c", "d", "", "e"]);
     }
 
     #[test]
