@@ -9,7 +9,7 @@ use std::{collections::VecDeque, convert::Infallible, fmt, io, pin::pin, sync::A
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
 };
 use vltava_core::session::{NotAdmitted, Standing, admit};
 use vltava_wire::{Api, Encoder, OverLimit};
@@ -18,6 +18,7 @@ use crate::{
     call::Peer,
     dispatch::{self, Dispatched, Refusal, Reply},
     faults::{self, Way},
+    gate::Guest,
     memory::Share,
     node::Node,
 };
@@ -63,13 +64,13 @@ const SEGMENTS_MAX: usize = 64;
 const REPLIES_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Serves a connection until its end, the peer's first mistake, or the broker's stop.
-pub(crate) async fn serve<S>(mut stop: watch::Receiver<bool>, stream: S, node: Arc<Node>, peer: Peer)
+pub(crate) async fn serve<S>(guest: Guest, stream: S, node: Arc<Node>, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Send,
 {
     let end = tokio::select! {
         biased;
-        _ = stop.wait_for(|stop| *stop) => Ok(()),
+        () = guest.closed() => Ok(()),
         end = converse(stream, &node, &peer) => end,
     };
     match end {

@@ -10,7 +10,6 @@ use std::{
 use tokio::{
     io::DuplexStream,
     net::{TcpListener, TcpStream},
-    sync::watch,
 };
 use tracing::{debug, warn};
 use vltava_core::cluster::NodeId;
@@ -18,7 +17,9 @@ use vltava_core::cluster::NodeId;
 use crate::{
     Result,
     call::{Advertised, Directory, Peer},
-    connection, listen,
+    connection,
+    gate::{Gate, Guest},
+    listen,
     node::Node,
 };
 
@@ -44,14 +45,14 @@ struct Door {
     node: NodeId,
     /// Where it listens while it is open.
     addresses: Vec<SocketAddr>,
-    /// Says whether it is closed, and knows when the last connection has gone: each holds a receiver.
-    closed: watch::Sender<bool>,
+    /// Every connection is behind it, and whoever listens.
+    gate: Gate,
 }
 
 impl Doors {
     /// Doors that are closed, one for each list of addresses.
     pub(crate) fn new(addresses: Vec<Vec<SocketAddr>>, advertise: Vec<Advertised>) -> Self {
-        let door = |(node, addresses)| Door { node, addresses, closed: watch::Sender::new(true) };
+        let door = |(node, addresses)| Door { node, addresses, gate: Gate::closed() };
         Self { all: (1..).map(NodeId).zip(addresses).map(door).collect(), advertise }
     }
 
@@ -78,18 +79,18 @@ impl Doors {
     /// Opens a node's door: it listens on these, and takes connections in process.
     pub(crate) fn open(self: &Arc<Self>, at: NodeId, listeners: Vec<TcpListener>, node: &Arc<Node>) {
         let door = self.door(at);
-        door.closed.send_replace(false);
+        door.gate.open();
         for (which, listener) in listeners.into_iter().enumerate() {
             let way = Way { at, which, doors: self.clone() };
-            tokio::spawn(accept(door.closed.subscribe(), listener, node.clone(), way));
+            tokio::spawn(accept(door.gate.enter(), listener, node.clone(), way));
         }
     }
 
     /// Opens a node's door again, if it is closed.
     pub(crate) async fn open_again(self: &Arc<Self>, at: NodeId, node: &Arc<Node>) -> Result<()> {
         let door = self.door(at);
-        if door.is_closed() {
-            door.closed.closed().await;
+        if door.gate.is_closed() {
+            door.gate.empty().await;
             let listeners = listen::listen_again(&door.addresses).await?;
             self.open(at, listeners, node);
         }
@@ -99,32 +100,32 @@ impl Doors {
     /// Cuts all connections to a node and takes no more. When it is done, they are gone and the ports free.
     pub(crate) async fn close(&self, node: NodeId) {
         let door = self.door(node);
-        door.closed.send_replace(true);
-        door.closed.closed().await;
+        door.gate.close();
+        door.gate.empty().await;
     }
 
     /// As [`Doors::close`], of every node.
     pub(crate) async fn close_all(&self) {
         self.cut();
         for door in &self.all {
-            door.closed.closed().await;
+            door.gate.empty().await;
         }
     }
 
     /// Has every connection end soon.
     pub(crate) fn cut(&self) {
         for door in &self.all {
-            door.closed.send_replace(true);
+            door.gate.close();
         }
     }
 
     /// Opens a connection in process to this node, or to the first that is there.
     fn connect(&self, to: Option<NodeId>, node: Arc<Node>) -> io::Result<DuplexStream> {
         let mut doors = self.all.iter().filter(|it| to.is_none_or(|to| it.node == to));
-        let open = doors.find(|it| !it.is_closed()).ok_or(io::ErrorKind::ConnectionRefused)?;
+        let open = doors.find(|it| !it.gate.is_closed()).ok_or(io::ErrorKind::ConnectionRefused)?;
         let peer = Peer { host: IN_PROCESS.to_owned(), node: open.node, advertised: self.in_process() };
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
-        tokio::spawn(connection::serve(open.closed.subscribe(), theirs, node, peer));
+        tokio::spawn(connection::serve(open.gate.enter(), theirs, node, peer));
         Ok(ours)
     }
 
@@ -142,12 +143,6 @@ impl Doors {
 
     fn door(&self, node: NodeId) -> &Door {
         self.all.iter().find(|it| it.node == node).expect("every node has a door")
-    }
-}
-
-impl Door {
-    fn is_closed(&self) -> bool {
-        *self.closed.borrow()
     }
 }
 
@@ -220,11 +215,11 @@ impl Way {
 }
 
 /// Takes connections until the door is closed.
-async fn accept(mut closed: watch::Receiver<bool>, listener: TcpListener, node: Arc<Node>, way: Way) {
+async fn accept(guest: Guest, listener: TcpListener, node: Arc<Node>, way: Way) {
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = closed.wait_for(|closed| *closed) => return,
+            () = guest.closed() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -233,7 +228,7 @@ async fn accept(mut closed: watch::Receiver<bool>, listener: TcpListener, node: 
                     debug!(%remote, %error, "cannot turn off Nagle's algorithm");
                 }
                 let peer = way.peer(&stream, remote);
-                tokio::spawn(connection::serve(closed.clone(), stream, node.clone(), peer));
+                tokio::spawn(connection::serve(guest.clone(), stream, node.clone(), peer));
             }
             Err(error) => {
                 warn!(%error, "cannot accept a connection");

@@ -21,6 +21,7 @@ mod entropy;
 mod error;
 pub mod faults;
 mod fetch_sessions;
+mod gate;
 mod leadership;
 mod ledger;
 mod listen;
