@@ -45,6 +45,7 @@ pub struct Stage {
     readers: Vec<Audience>,
     members: Vec<(String, JoinHandle<()>)>,
     group: Option<&'static str>,
+    onlookers: Vec<JoinHandle<()>>,
 }
 
 /// Somebody who reads until he is told where to end.
@@ -106,7 +107,7 @@ impl Stage {
     pub async fn new(workload: &str, seed: u64, setup: Setup) -> Self {
         let world = World::new(workload, seed, setup).await;
         let (producers, readers, members) = (Vec::new(), Vec::new(), Vec::new());
-        Self { world, keeps: Keeps::All, producers, readers, members, group: None }
+        Self { world, keeps: Keeps::All, producers, readers, members, group: None, onlookers: Vec::new() }
     }
 
     /// A generator for somebody, drawn from the world's.
@@ -180,6 +181,11 @@ impl Stage {
         self.world.recorder.note(What::Crashed { client });
     }
 
+    /// Has somebody look on until the end.
+    pub fn look_on(&mut self, looking: impl Future<Output = ()> + Send + 'static) {
+        self.onlookers.push(tokio::spawn(looking));
+    }
+
     /// Makes trouble.
     pub async fn trouble(&mut self, kinds: &[Trouble], weather: Weather) {
         trouble::trouble(&mut self.world, kinds, weather).await;
@@ -201,6 +207,8 @@ impl Stage {
         self.end_reading(&partitions, deadline).await;
         self.tell_logs(&partitions).await;
         self.end_group(deadline + SESSIONS).await;
+        self.onlookers.drain(..).for_each(|it| it.abort());
+        self.world.measure();
         let Self { world, .. } = self;
         world.end().await
     }

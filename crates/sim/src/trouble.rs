@@ -98,6 +98,7 @@ pub(crate) async fn trouble(world: &mut World, kinds: &[Trouble], weather: Weath
         }
         let kind = kinds[world.rng.below(kinds.len() as u64) as usize];
         strike(world, kind).await;
+        world.measure();
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::{runtime::Handle, time::sleep};
 use vltava_broker::{Broker, Builder, ErrorKind, LogOptions, Sync, disk::Memory, faults::Faults};
 use vltava_client::{Client, Isolation, Result, config};
 use vltava_core::{Rng, TopicPartition};
@@ -22,6 +22,13 @@ const SYNC_MILLIS: [u64; 4] = [1, 1, 20, 100];
 
 /// How late a deadline may be noticed: timers have a resolution of a millisecond, and some wait for others.
 const SLACK: Duration = Duration::from_millis(50);
+
+/// So many connections a client has to a node at most: for what it asks, for what it reads, for a group, and one by
+/// the address that it was given.
+const CONNECTIONS_MAX: usize = 4;
+
+/// What nobody holds any more has ended by then.
+const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// What a world is like in the beginning.
 #[derive(Debug, Clone)]
@@ -102,6 +109,7 @@ impl World {
             clients,
             faults,
         };
+        world.measure();
         world.start(false).await;
         if world.loses_unsynced() {
             // A clean stop writes down what there is, so that the topics stay.
@@ -120,6 +128,7 @@ impl World {
     pub async fn client(&mut self, name: &str, connection: config::Connection) -> Result<Client> {
         if !self.clients.iter().any(|it| it == name) {
             self.clients.push(name.to_owned());
+            self.measure();
         }
         let brokers: Vec<_> = (1..=self.setup.nodes).map(|node| name_of(node) + ":9092").collect();
         let builder =
@@ -265,11 +274,32 @@ impl World {
             .collect()
     }
 
-    /// Ends everything, and tells what happened.
+    /// Measures what may not be more than so much, and what has to be as little as at first when all is over.
+    pub fn measure(&self) {
+        let gauge = |of: &str, gauge: &str, value: usize, most: Option<usize>| {
+            let (of, gauge, most) = (of.to_owned(), gauge.to_owned(), most.map(|it| it as u64));
+            self.recorder.note(What::Gauge { of, gauge, value: value as u64, most });
+        };
+        let most = CONNECTIONS_MAX * self.setup.nodes as usize;
+        for client in &self.clients {
+            gauge(client, "connections", self.network.held_by(client), Some(most));
+        }
+        if self.broker.is_none() {
+            gauge("runtime", "tasks", Handle::current().metrics().num_alive_tasks(), None);
+        }
+    }
+
+    /// Ends everything, and tells what happened. Nobody may be at work any more.
     pub async fn end(mut self) -> Play {
+        // Who was dropped may have to say so to the broker.
+        sleep(AFTERWARDS).await;
         if let Some(broker) = self.broker.take() {
             broker.shutdown().await.expect("nothing keeps it from stopping");
         }
+        self.all_nodes(Network::detach);
+        sleep(AFTERWARDS).await;
+        self.recorder.note(What::Closed);
+        self.measure();
         let (history, trace) = (self.recorder.history(), self.network.trace().to_string());
         Play { history, trace, faults: self.faults }
     }

@@ -193,11 +193,10 @@ impl Network {
         &self.0.trace
     }
 
-    /// How many pipes are open.
-    pub fn open(&self) -> usize {
-        let mut state = self.lock();
-        state.forget_closed();
-        state.links.len()
+    /// How many pipes a client has open.
+    pub fn held_by(&self, client: &str) -> usize {
+        let state = self.lock();
+        state.links.iter().filter(|it| it.client == client && it.control.is_held()).count()
     }
 
     fn change(&self, pipes: Pipes<'_>, mut change: impl FnMut(&mut Condition)) {

@@ -28,6 +28,8 @@ pub(super) struct Condition {
     pub(super) up: Flow,
     pub(super) down: Flow,
     pub(super) route: Route,
+    /// The client has closed its end, whoever else knows.
+    pub(super) is_left: bool,
 }
 
 /// What becomes of a pipe.
@@ -52,7 +54,7 @@ pub(super) enum Flow {
 
 impl Condition {
     fn new(route: Route) -> Self {
-        Self { cut: Cut::Not, up: Flow::Open, down: Flow::Open, route }
+        Self { cut: Cut::Not, up: Flow::Open, down: Flow::Open, route, is_left: false }
     }
 
     fn flow(&self, way: Way) -> Flow {
@@ -88,6 +90,11 @@ impl Control {
     /// Whether anything is still carried.
     pub(super) fn is_in_use(&self) -> bool {
         self.up.receiver_count() + self.down.receiver_count() > 0
+    }
+
+    /// Whether its client still has it.
+    pub(super) fn is_held(&self) -> bool {
+        self.up.receiver_count() > 0 && !self.up.borrow().is_left
     }
 
     fn listen(&self, way: Way) -> watch::Receiver<Condition> {
@@ -161,6 +168,7 @@ impl Direction {
                 read = take(&mut self.from, &mut chunk), if takes => self.took(read, &chunk, now),
             }
         }
+        self.trace.note(self.number, Step::Ended(self.way));
     }
 
     /// Looks what is to be done about a condition; none if nothing more is carried.
@@ -168,6 +176,9 @@ impl Direction {
         let is_lost = now.flow(self.way) == Flow::Lost;
         if is_lost {
             self.swallow();
+        }
+        if self.way == Way::Up && self.from.is_none() && !now.is_left {
+            control.change(|it| it.is_left = true);
         }
         let is_over = match (self.way, now.cut) {
             (_, Cut::Now) | (Way::Down, Cut::Late) => true,

@@ -40,6 +40,8 @@ pub enum Step {
     Carried(Way, Bytes),
     /// Bytes were sent and are gone.
     Swallowed(Way, Bytes),
+    /// One end was closed, or the pipe was cut, and nothing is carried this way any more.
+    Ended(Way),
     /// Nothing gets through in some places from now on.
     Parted,
     /// Everything gets through again.
@@ -106,6 +108,7 @@ impl fmt::Display for Trace {
                 Step::Swallowed(way, Bytes { count, checksum }) => {
                     writeln!(f, "{way} {count} {checksum:016x} swallowed")?;
                 }
+                Step::Ended(way) => writeln!(f, "{way} ended")?,
                 Step::Parted => writeln!(f, "parted")?,
                 Step::Healed => writeln!(f, "healed")?,
             }

@@ -35,7 +35,7 @@ async fn story(seed: u64) -> Play {
         rng,
     ));
     let onlooker = stage.client("onlooker").await;
-    let watch = tokio::spawn(watch_commits(onlooker, stage.world.recorder.clone()));
+    stage.look_on(watch_commits(onlooker, stage.world.recorder.clone()));
     stage.join("m0", GROUP, &[TOPIC]).await;
     for number in 1..=6 {
         stage.trouble(TROUBLE, Weather { times: 2, pause_most: Duration::from_millis(500) }).await;
@@ -47,9 +47,7 @@ async fn story(seed: u64) -> Play {
             stage.kill_a_member();
         }
     }
-    let play = stage.end().await;
-    watch.abort();
-    play
+    stage.end().await
 }
 
 /// Looks again and again at what the group has committed, until it is stopped.
