@@ -112,10 +112,9 @@ impl DiskFaults {
             Err(error) => Box::pin(async { Err(error) }),
         };
         let clock = self.shared.clock.clone();
-        let until = clock.now() + slow;
         Box::pin(async move {
             let synced = synced.await;
-            clock.sleep_until(until).await;
+            clock.sleep_until(clock.now() + slow).await;
             synced
         })
     }
@@ -295,5 +294,16 @@ mod tests {
         faults.lift();
         file.sync().await.unwrap();
         assert_eq!(clock.now().0, 4_000_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_sync_takes_longer_than_it_would() {
+        let clock = Arc::new(SystemClock::new());
+        let faults = DiskFaults::new(clock.clone());
+        let disk = disk::Memory::new().with_latency(clock.clone(), Duration::from_secs(1));
+        let disk = Faulty::new(Arc::new(disk), faults.clone());
+        faults.slow(Duration::from_secs(2));
+        disk.create("a").unwrap().sync().await.unwrap();
+        assert_eq!(clock.now().0, 3_000_000);
     }
 }
