@@ -40,12 +40,9 @@ const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 8 | 1 << 12;
 pub(crate) fn answer(call: Call<'_>, request: MetadataRequest) -> Answer<MetadataResponse> {
     let asked = request.topics.filter(|topics| !topics.is_empty() || call.version >= EMPTY_IS_NONE_SINCE);
     let create = request.allow_auto_topic_creation && call.node.auto_create_topics;
-    let found: Vec<_> = match asked {
-        None => call.node.log.topics().into_iter().map(Found::Topic).collect(),
-        Some(asked) => once_each(asked).map(|asked| find(&call, asked, create)).collect(),
-    };
+    let asked = asked.map(|asked| once_each(asked).map(|it| Asked::new(&call, it, create)).collect());
+    let (found, nodes) = look(&call, asked);
     let settled = call.node.ledger_settled();
-    let nodes = call.node.nodes();
     let mut response = MetadataResponse {
         brokers: nodes.running().map(|it| broker(&call, it)).collect(),
         cluster_id: Some(call.node.log.cluster_id().to_string()),
@@ -75,25 +72,48 @@ fn once_each(asked: Vec<MetadataRequestTopic>) -> impl Iterator<Item = MetadataR
     asked.into_iter().filter(move |topic| seen.insert((topic.name.clone(), topic.topic_id)))
 }
 
+/// A topic that is asked for, and why it is not there if it was to be created.
+struct Asked {
+    topic: MetadataRequestTopic,
+    refused: Option<ErrorCode>,
+}
+
+impl Asked {
+    /// Creates the topic by the way, if that is wanted and it is missing.
+    fn new(call: &Call<'_>, topic: MetadataRequestTopic, create: bool) -> Self {
+        let name = topic.name.as_deref().unwrap_or_default();
+        let is_missing = create && topic.topic_id == Uuid::ZERO && call.node.log.topic(name).is_none();
+        let refused = is_missing.then(|| call.node.create_by_the_way(name).err()).flatten();
+        Self { topic, refused }
+    }
+}
+
+/// All topics, or those that are asked for, with the nodes: at one moment, so that whoever leads is told to run.
+fn look(call: &Call<'_>, asked: Option<Vec<Asked>>) -> (Vec<Found>, Nodes) {
+    let nodes = call.node.lock_nodes();
+    let found = match asked {
+        None => call.node.log.topics().into_iter().map(Found::Topic).collect(),
+        Some(asked) => asked.into_iter().map(|asked| find(call, asked)).collect(),
+    };
+    (found, nodes.clone())
+}
+
 /// What came of the search for one topic.
 enum Found {
     Topic(Arc<Topic>),
     Nothing(MetadataRequestTopic, ErrorCode),
 }
 
-fn find(call: &Call<'_>, asked: MetadataRequestTopic, create: bool) -> Found {
-    let by_id = asked.topic_id != Uuid::ZERO;
-    let name = asked.name.as_deref().unwrap_or_default();
-    match call.node.find_topic(name, asked.topic_id, by_id) {
-        Ok(topic) => Found::Topic(topic),
-        Err(ErrorCode::UnknownTopicOrPartition) if create => match call.node.create_by_the_way(name) {
-            Ok(topic) => Found::Topic(topic),
-            Err(code) => Found::Nothing(asked, code),
-        },
+fn find(call: &Call<'_>, asked: Asked) -> Found {
+    let Asked { topic, refused } = asked;
+    let by_id = topic.topic_id != Uuid::ZERO;
+    let name = topic.name.as_deref().unwrap_or_default();
+    match call.node.find_topic(name, topic.topic_id, by_id) {
+        Ok(found) => Found::Topic(found),
         Err(ErrorCode::UnknownTopicOrPartition) if topic_rules::check_name(name).is_err() => {
-            Found::Nothing(asked, ErrorCode::InvalidTopicException)
+            Found::Nothing(topic, ErrorCode::InvalidTopicException)
         }
-        Err(code) => Found::Nothing(asked, code),
+        Err(code) => Found::Nothing(topic, refused.unwrap_or(code)),
     }
 }
 
