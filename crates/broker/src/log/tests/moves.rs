@@ -1,4 +1,5 @@
-//! Leaders that move, and a loss of power at any place: what was told of a leader stays so, and no epoch has two.
+//! Leaders that move, and a loss of power at any place: what was told of a leader stays so, and no settled epoch has
+//! two.
 
 use vltava_wire::ErrorCode;
 
