@@ -25,9 +25,21 @@ impl Node {
     /// Has a running node lead a partition, in the next leader epoch unless it does already, and waits until that is
     /// settled.
     pub(crate) async fn move_leader(&self, topic: &str, partition: i32, to: NodeId) -> Result<()> {
+        self.move_leaders(&[(topic.to_owned(), partition, to)]).await
+    }
+
+    /// As [`Node::move_leader`], of many: they wait for one turn, and for what was moved to be settled together. Tells
+    /// the last error, and moves what can be moved all the same.
+    pub(crate) async fn move_leaders(&self, moves: &[(String, i32, NodeId)]) -> Result<()> {
         let _alone = self.turn_to_move().await?;
-        let position = self.hand_over(topic, partition, to)?;
-        self.log.settled(position).await
+        let (mut last, mut moved) = (Position::default(), Ok(()));
+        for (topic, partition, to) in moves {
+            match self.hand_over(topic, *partition, *to) {
+                Ok(position) => last = last.max(position),
+                Err(error) => moved = Err(error),
+            }
+        }
+        self.log.settled(last).await.and(moved)
     }
 
     fn hand_over(&self, topic: &str, partition: i32, to: NodeId) -> Result<Position> {
@@ -64,12 +76,16 @@ impl Node {
             let message = format!("node {node} is the last that runs, so it cannot be stopped");
             Error::new(ErrorKind::LastNode, message)
         })?;
-        let taken_over = self.take_over(&nodes);
-        match &taken_over {
-            Ok(_) => info!(%node, "node stopped"),
-            Err(_) => nodes.start(node),
+        match self.take_over(&nodes) {
+            Ok(position) => {
+                info!(%node, "node stopped");
+                Ok(position)
+            }
+            Err(error) => {
+                nodes.start(node);
+                Err(goes_on(node, error))
+            }
         }
-        taken_over
     }
 
     /// Has a node run again.
@@ -108,6 +124,12 @@ impl Node {
             Err(refused) => Err(refused.into_error()),
         }
     }
+}
+
+/// What is said where a node does not stop because nobody can take over.
+pub(crate) fn goes_on(node: NodeId, error: Error) -> Error {
+    Error::new(error.kind(), format!("node {node} goes on: it cannot be written down who leads after it"))
+        .because(error)
 }
 
 /// What is said where a node is named that is not there.

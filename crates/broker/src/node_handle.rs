@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use vltava_core::cluster::NodeId;
 
-use crate::{Broker, Connector, Result};
+use crate::{Broker, Connector, Result, moves::goes_on};
 
 /// One of the node ids of a broker; there are more than one if [`Builder::nodes`](crate::Builder::nodes) says so.
 ///
@@ -45,9 +45,13 @@ impl<'a> NodeHandle<'a> {
     /// Stops it as a killed process stops: its connections are cut, its ports refuse. Each partition that it led is led
     /// by the next running node, in the next leader epoch, and so are its groups coordinated. One that is stopped stays
     /// so, and the last one that runs does not stop.
+    ///
+    /// While the disk is full or has failed no leader moves, so the node goes on, and the error says so; if there was
+    /// room for some moves, those partitions have other leaders by then. A disk that fails later than that has the node
+    /// stop and the error told: [`NodeHandle::is_running`] tells which it was.
     pub async fn stop(&self) -> Result<()> {
         let Broker { node, doors, .. } = self.broker;
-        let _alone = node.turn_to_move().await?;
+        let _alone = node.turn_to_move().await.map_err(|error| goes_on(self.id, error))?;
         let position = node.withdraw(self.id)?;
         doors.close(self.id).await;
         node.log.settled(position).await

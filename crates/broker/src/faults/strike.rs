@@ -92,11 +92,13 @@ pub(crate) fn carry_out<R: Target>(
 
 /// Has partitions led by who is to lead them.
 pub(crate) async fn move_leaders(node: &Node, leaders: BTreeMap<Part, i32>) {
-    for (Part { topic, partition }, to) in leaders {
-        let Some(partition) = partition else { continue };
-        if let Err(error) = node.move_leader(&topic, partition, NodeId(to)).await {
-            warn!(%error, topic, partition, to, "a fault did not move a leader");
-        }
+    if leaders.is_empty() {
+        return;
+    }
+    let of_partition = |(part, to): (&Part, &i32)| Some((part.topic.clone(), part.partition?, NodeId(*to)));
+    let moves: Vec<_> = leaders.iter().filter_map(of_partition).collect();
+    if let Err(error) = node.move_leaders(&moves).await {
+        warn!(%error, ?leaders, "a fault did not move all leaders");
     }
 }
 

@@ -302,6 +302,21 @@ async fn a_node_that_stops_is_cut_off_and_the_next_one_leads() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_whose_successor_cannot_be_written_down_goes_on() {
+    let broker = three().start().await.unwrap();
+    let second = broker.node(2).unwrap();
+    broker.faults().disk().full();
+    let refused = second.stop().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Full);
+    assert!(refused.to_string().contains("node 2 goes on"), "{refused}");
+    assert!(second.is_running());
+    assert_eq!(led(&mut at(&broker, 2), "orders").await, [(1, 0), (2, 0), (3, 0), (1, 0)]);
+    broker.faults().disk().lift();
+    second.stop().await.unwrap();
+    assert_eq!(led(&mut at(&broker, 1), "orders").await, [(1, 0), (3, 1), (3, 0), (1, 0)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_running_node_does_not_stop_and_what_is_not_there_is_named() {
     let broker = three().start().await.unwrap();
     broker.node(1).unwrap().stop().await.unwrap();
