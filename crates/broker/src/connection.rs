@@ -4,7 +4,9 @@
 //! on meanwhile. A frame is read only when there is room for it, see `memory`; until then the connection does not
 //! read, and the peer has to wait.
 
-use std::{collections::VecDeque, convert::Infallible, fmt, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque, convert::Infallible, fmt, future::pending, io, pin::pin, sync::Arc, time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
@@ -142,6 +144,15 @@ struct Done {
     way_back: Way,
     /// How long not to read on after the reply.
     rest: Option<Duration>,
+    /// Whether nothing arrives after it.
+    is_last: bool,
+}
+
+impl Done {
+    /// A reply to which no fault happens.
+    fn well(reply: Option<Reply>) -> Self {
+        Self { reply, way_back: Way::default(), rest: None, is_last: false }
+    }
 }
 
 /// Reads and writes until there is nothing more to read, and then writes what is still owed.
@@ -193,16 +204,20 @@ async fn read(
         let done = carry_out(node, dispatched).await?;
         // Whoever keeps bytes of a request has copied them.
         drop(room);
-        let Some(Done { reply, way_back, rest }) = done else { return forget(node, &mut frames).await };
+        let Done { reply, way_back, rest, is_last } = done;
         let (rest_from, written) = rest.map(|_| oneshot::channel()).unzip();
         let is_large_reply = matches!(&reply, Some(Reply::Now(frame)) if frame.len() >= LARGE_BYTES);
         if let Some(reply) = reply {
             place.send(Owed { reply, _until_written: owed.clone(), way_back, _rest_from: rest_from });
+        } else {
+            // There is no reply to rest after.
+            drop(rest_from);
+        }
+        if is_last {
+            return forget(node, &mut frames).await;
         }
         if let (Some(time), Some(written)) = (rest, written) {
-            // Nothing is ever sent, but the sender goes with the reply.
-            let _ = written.await;
-            after(node, time).await;
+            frames.rest(node, written, time).await?;
         }
         if (is_large_request || is_large_reply) && queue.reserve_many(IN_FLIGHT_MAX).await.is_err() {
             return Ok(());
@@ -269,10 +284,10 @@ async fn dispatch<'a>(
     dispatched.map_err(End::Refused)
 }
 
-/// Has a request take effect that a fault held up. `None` if neither it arrives nor anything after it.
-async fn carry_out(node: &Node, dispatched: Dispatched<'_>) -> Result<Option<Done>, End> {
+/// Has a request take effect that a fault held up, if it arrives at all.
+async fn carry_out(node: &Node, dispatched: Dispatched<'_>) -> Result<Done, End> {
     let struck = match dispatched {
-        Dispatched::Done(reply) => return Ok(Some(Done { reply, way_back: Way::default(), rest: None })),
+        Dispatched::Done(reply) => return Ok(Done::well(reply)),
         Dispatched::Struck(struck) => struck,
     };
     if let Some(delay) = struck.way_there.delay {
@@ -282,10 +297,14 @@ async fn carry_out(node: &Node, dispatched: Dispatched<'_>) -> Result<Option<Don
         None => {
             faults::move_leaders(node, struck.leaders).await;
             let reply = (struck.act)().map_err(End::Refused)?;
-            Ok(Some(Done { reply, way_back: struck.way_back, rest: struck.rest }))
+            Ok(Done { reply, way_back: struck.way_back, rest: struck.rest, is_last: false })
         }
-        Some(faults::End::Silence) => Ok(None),
-        Some(faults::End::Cut(_)) => Err(End::Fault),
+        Some(faults::End::Silence) => Ok(Done { is_last: true, ..Done::well(None) }),
+        // What is owed before is still written: the cut waits for its turn, as an empty reply.
+        Some(end @ faults::End::Cut(_)) => {
+            let way_back = Way { delay: None, end: Some(end) };
+            Ok(Done { way_back, is_last: true, ..Done::well(Some(Reply::Now(Encoder::default()))) })
+        }
     }
 }
 
@@ -394,6 +413,37 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             return Ok(None);
         }
         self.checked_start().map(Some)
+    }
+
+    /// Takes no frame for so long after a reply was written, with which `written` ends. Who is gone is not waited for,
+    /// neither to be answered nor to have rested.
+    async fn rest(
+        &mut self,
+        node: &Node,
+        written: oneshot::Receiver<Infallible>,
+        time: Duration,
+    ) -> Result<(), End> {
+        let rested = async {
+            // Nothing is ever sent.
+            let _ = written.await;
+            after(node, time).await;
+        };
+        tokio::select! {
+            biased;
+            () = rested => Ok(()),
+            gone = self.gone() => gone,
+        }
+    }
+
+    /// Completes when the peer is done, as far as that shows before there is more than room for what may come.
+    async fn gone(&mut self) -> Result<(), End> {
+        while self.buffer.len() < READ_BYTES {
+            self.buffer.reserve(READ_BYTES - self.buffer.len());
+            if self.reader.read_buf(&mut self.buffer).await? == 0 {
+                return Ok(());
+            }
+        }
+        pending().await
     }
 
     /// Makes room for a whole frame: a long one gets exactly what it needs.

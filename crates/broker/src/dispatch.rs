@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use vltava_core::session::greeting;
-use vltava_wire::{Api, DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, Permit, Wire, frame};
+use vltava_wire::{
+    Api, DecodeError, DecodeErrorKind, Decoder, EncodeError, Encoder, Permit, Wire, frame,
+    messages::ApiVersionsRequest,
+};
 
 use crate::{
     api,
@@ -129,8 +132,10 @@ pub(crate) fn dispatch<'a>(
     if api != Api::ApiVersions {
         return Err(Refusal::UnknownVersion(api, version));
     }
-    encoded(api, 0, header.correlation_id, &greeting::from_the_future(SERVED))
-        .map(|frame| Dispatched::Done(Some(Reply::Now(frame))))
+    // What it says nobody knows; the first version was made for that.
+    let to = Asker { version: 0, correlation_id: header.correlation_id, memory: input.into_permit() };
+    let told = |_: Call<'_>, _| Answer::Now(greeting::from_the_future(SERVED));
+    meet(Call { version: 0, ..call }, to, ApiVersionsRequest::default(), told)
 }
 
 fn serve<'a, R: Target>(
@@ -141,10 +146,19 @@ fn serve<'a, R: Target>(
 ) -> Result<Dispatched<'a>, Refusal> {
     let (api, version) = (R::API, call.version);
     // What follows a request is let go, as Kafka does: librdkafka asks for all topics with three bytes too many.
-    let mut request = R::decode(&mut input).map_err(|error| Refusal::Decode(api, error))?;
+    let request = R::decode(&mut input).map_err(|error| Refusal::Decode(api, error))?;
     // What members of groups leave with the coordinator is counted against a limit of its own.
     let memory = input.into_permit().filter(|_| !matches!(api, Api::JoinGroup | Api::SyncGroup));
-    let to = Asker { version, correlation_id, memory };
+    meet(call, Asker { version, correlation_id, memory }, request, answer)
+}
+
+/// Has a request take effect, unless it meets a fault.
+fn meet<'a, R: Target>(
+    call: Call<'a>,
+    to: Asker,
+    mut request: R,
+    answer: impl FnOnce(Call<'_>, R) -> Answer<R::Response> + Send + 'static,
+) -> Result<Dispatched<'a>, Refusal> {
     let mut strikes = match call.node.faults.is_armed() {
         false => Strikes::default(),
         true => faults::meet(&call, &mut request),

@@ -113,8 +113,10 @@ impl Aim<Partitions> {
         self
     }
 
-    /// Before they have any effect, this node leads the partitions that they name: the one that is asked refuses them,
-    /// and the client has to find the new leader. Where the node leads already, or was stopped, nothing changes.
+    /// Before they have any effect, this node leads the partitions that they name. What only a leader does (produce,
+    /// list offsets, ask for the end of an epoch, delete records, and fetch by who does not know the new epoch) the one
+    /// that is asked then refuses, and the client has to find the new leader; metadata names it already, and offsets
+    /// are committed and fetched all the same. Where the node leads already, or was stopped, nothing changes.
     ///
     /// # Panics
     /// If the broker has no such node.
@@ -142,14 +144,20 @@ impl<Of> Aim<Of> {
     /// They are refused with this error and have no effect. It is told where Kafka tells it: of each partition that is
     /// meant, of each topic, or of the whole; what else is in the same request is served. A producer that asks for no
     /// acknowledgement is told by closing its connection.
+    ///
+    /// # Panics
+    /// If the code is that of no error.
     pub fn error(self, code: ErrorCode) -> Fault {
-        self.fault(What::Error(code, Effect::Refused))
+        self.fails(code, Effect::Refused)
     }
 
     /// They are carried out, and told this error all the same: as by a leader that is gone before its followers have
     /// what it wrote.
+    ///
+    /// # Panics
+    /// If the code is that of no error.
     pub fn error_although_done(self, code: ErrorCode) -> Fault {
-        self.fault(What::Error(code, Effect::Done))
+        self.fails(code, Effect::Done)
     }
 
     /// They arrive so much later: until then they have no effect, and what comes behind them on the same connection
@@ -176,7 +184,7 @@ impl<Of> Aim<Of> {
         self.fault(What::EndReply(End::Silence))
     }
 
-    /// The connection is closed instead of carrying them out. What came before is answered.
+    /// The connection is closed instead of carrying them out, once what came before is answered.
     pub fn cut_request(self) -> Fault {
         self.fault(What::EndRequest(End::Cut(0)))
     }
@@ -192,6 +200,11 @@ impl<Of> Aim<Of> {
     /// place to ask, the connection is not read all the same.
     pub fn throttle(self, time: Duration) -> Fault {
         self.fault(What::Throttle(time))
+    }
+
+    fn fails(self, code: ErrorCode, effect: Effect) -> Fault {
+        assert!(code != ErrorCode::None, "{code:?} is no error");
+        self.fault(What::Error(code, effect))
     }
 
     fn fault(self, what: What) -> Fault {

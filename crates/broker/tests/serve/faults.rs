@@ -1,36 +1,32 @@
-//! Faults on demand: every kind, where it strikes and what it leaves.
+//! Faults on demand: errors and moves of leaders, where they strike, how often, and what they leave.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::{
-    io::AsyncReadExt,
-    time::{Instant, timeout},
-};
+use tokio::{io::AsyncWriteExt, time::Instant};
 use vltava_broker::{
-    Broker, Builder, ErrorCode, LogOptions, TestClock,
+    Broker, ErrorCode,
     faults::{Faults, Rule, Topics},
 };
 use vltava_wire::{
     Compression, Uuid,
     messages::{
-        ApiVersionsRequest, CreatableTopic, CreateTopicsRequest, FetchRequest, InitProducerIdRequest,
-        ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic, MetadataRequest, MetadataRequestTopic,
-        OffsetFetchRequest, OffsetFetchRequestGroup, ProduceRequest, ProduceResponse,
-        produce::PartitionProduceData,
+        ApiVersionsRequest, CreatableTopic, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest,
+        InitProducerIdRequest, MetadataRequest, MetadataRequestTopic, OffsetFetchRequest,
+        OffsetFetchRequestGroup, ProduceRequest, ProduceResponse, produce::PartitionProduceData,
     },
     record::Stamp,
 };
 
 use crate::caller::{Caller, batch, fetch, fetched, produce, records};
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-fn one(value: &str) -> Bytes {
+pub(crate) fn one(value: &str) -> Bytes {
     batch(1_000, &[value], Stamp::NONE, Compression::None)
 }
 
-async fn broker() -> Broker {
+pub(crate) async fn broker() -> Broker {
     Broker::in_memory().topic("orders", 3).topic("others", 1).seed(1).start().await.unwrap()
 }
 
@@ -41,18 +37,18 @@ fn outcomes(response: &ProduceResponse) -> Vec<(i32, ErrorCode, i64)> {
     outcomes
 }
 
-fn code(response: &ProduceResponse) -> ErrorCode {
+pub(crate) fn code(response: &ProduceResponse) -> ErrorCode {
     outcomes(response)[0].1
 }
 
 /// What partition 0 of `orders` has, as somebody else sees it.
-async fn stored(broker: &Broker) -> Vec<String> {
+pub(crate) async fn stored(broker: &Broker) -> Vec<String> {
     let response = Caller::of(broker).call(12, fetch(0, 0)).await;
     records(fetched(&response)).into_iter().map(|(_, value)| value).collect()
 }
 
 /// A batch for each of these partitions of `orders`.
-fn produce_to(partitions: &[i32]) -> ProduceRequest {
+pub(crate) fn produce_to(partitions: &[i32]) -> ProduceRequest {
     let mut request = produce(-1, Bytes::new());
     let data = |index: &i32| PartitionProduceData { index: *index, records: Some(one("a")) };
     request.topic_data[0].partition_data = partitions.iter().map(data).collect();
@@ -264,135 +260,48 @@ async fn a_broker_that_does_not_know_the_version_of_a_greeting_says_so_in_the_fi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_delayed_has_no_effect_before() {
+async fn a_greeting_from_the_future_meets_faults_too() {
     let broker = broker().await;
     let mut caller = Caller::of(&broker);
-    broker.faults().produce("orders").delay_request(SECOND * 5).once();
+    let rule = broker.faults().api_versions().delay_reply(SECOND * 5).once();
+    broker.faults().api_versions().error(ErrorCode::ClusterAuthorizationFailed).times(1);
     let before = Instant::now();
-    caller.send(9, &produce(-1, one("late"))).await;
-    caller.send(9, &produce(-1, one("behind"))).await;
-    tokio::time::sleep(SECOND * 4).await;
-    assert!(stored(&broker).await.is_empty());
-    for id in [1, 2] {
-        let response = caller.receive::<ProduceRequest>(9, id).await;
-        assert_eq!(code(&response), ErrorCode::None);
+    for (code, keys) in
+        [(ErrorCode::ClusterAuthorizationFailed, 0..1), (ErrorCode::UnsupportedVersion, 10..99)]
+    {
+        // Its length, its API and version, its id, and what nobody knows yet.
+        caller.pipe.write_all(&[0, 0, 0, 24, 0, 18, 0, 99, 0, 0, 0, 7]).await.unwrap();
+        caller.pipe.write_all(&[0xff; 16]).await.unwrap();
+        let told = caller.receive::<ApiVersionsRequest>(0, 7).await;
+        assert_eq!(told.error_code, code.code());
+        assert!(keys.contains(&told.api_keys.len()));
+        assert_eq!((rule.struck(), before.elapsed()), (1, SECOND * 5));
     }
-    assert_eq!(before.elapsed(), SECOND * 5);
-    assert_eq!(stored(&broker).await, ["late", "behind"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_is_delayed_leaves_later_than_its_effect_and_in_its_order() {
+async fn who_asks_for_all_is_told_what_there_is_when_the_request_arrives() {
     let broker = broker().await;
-    let mut caller = Caller::of(&broker);
-    broker.faults().produce("orders").delay_reply(SECOND * 5).once();
-    let before = Instant::now();
-    caller.send(9, &produce(-1, one("first"))).await;
-    caller.send(9, &produce(-1, one("second"))).await;
+    let (mut caller, mut other) = (Caller::of(&broker), Caller::of(&broker));
+    broker.faults().metadata(Topics::All).client("tester").delay_request(SECOND * 5).once();
+    broker.faults().metadata("orders").client("tester").error(ErrorCode::LeaderNotAvailable).once();
+    let all = MetadataRequest { topics: None, ..Default::default() };
+    let asked = caller.send(12, &all).await;
     tokio::time::sleep(SECOND).await;
-    assert_eq!(stored(&broker).await, ["first", "second"]);
-    for id in [1, 2] {
-        caller.receive::<ProduceRequest>(9, id).await;
-        assert_eq!(before.elapsed(), SECOND * 5);
-    }
-}
-
-/// Asserts that the connection is open, and silent for a minute.
-async fn silent(caller: &mut Caller) {
-    let heard = timeout(SECOND * 60, caller.pipe.read_u8()).await;
-    assert!(heard.is_err(), "{heard:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_lost_request_nothing_of_its_connection_arrives() {
-    let broker = broker().await;
-    let (mut caller, mut other) = (Caller::of(&broker), Caller::of(&broker));
-    let rule = broker.faults().produce("orders").client("tester").drop_request().once();
-    caller.send(12, &fetch(0, 0)).await;
-    for value in ["lost", "lost too"] {
-        caller.send(9, &produce(-1, one(value))).await;
-    }
-    caller.receive::<FetchRequest>(12, 1).await;
-    silent(&mut caller).await;
-    assert_eq!(rule.struck(), 1);
-    assert_eq!(code(&other.call(9, produce(-1, one("another's"))).await), ErrorCode::None);
-    assert_eq!(stored(&broker).await, ["another's"]);
-    caller.send(9, &produce(-1, one("lost as well"))).await;
-    broker.shutdown().await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_lost_reply_all_is_carried_out_and_nothing_answered() {
-    let broker = broker().await;
-    let mut caller = Caller::of(&broker);
-    let rule = broker.faults().produce("orders").drop_reply().once();
-    caller.call(12, fetch(0, 0)).await;
-    for value in ["done", "done too"] {
-        caller.send(9, &produce(-1, one(value))).await;
-    }
-    silent(&mut caller).await;
-    assert_eq!(rule.struck(), 1);
-    assert_eq!(stored(&broker).await, ["done", "done too"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_connection_is_cut_before_a_request_and_what_came_before_is_answered() {
-    let broker = broker().await;
-    let mut caller = Caller::of(&broker);
-    broker.faults().produce("orders").partition(0).cut_request().once();
-    caller.send(9, &produce_to(&[1])).await;
-    caller.send(9, &produce_to(&[0])).await;
-    assert_eq!(code(&caller.receive::<ProduceRequest>(9, 1).await), ErrorCode::None);
-    caller.closed().await;
-    assert!(stored(&broker).await.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reply_is_cut_after_so_many_bytes() {
-    let broker = broker().await;
-    let whole = {
-        let mut caller = Caller::of(&broker);
-        caller.send(9, &produce(-1, one("0"))).await;
-        4 + caller.frame().await.len()
+    let delete = DeleteTopicsRequest { topic_names: vec!["others".to_owned()], ..Default::default() };
+    assert_eq!(other.call(5, delete).await.responses[0].error_code, 0);
+    let new = CreatableTopic {
+        name: "new".to_owned(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
     };
-    for (times, bytes) in (2..).zip([0, 1, 4, 20, whole - 1, whole, whole + 100]) {
-        broker.faults().produce("orders").cut_reply(bytes).once();
-        let mut caller = Caller::of(&broker);
-        caller.send(9, &produce(-1, one("1"))).await;
-        let mut rest = Vec::new();
-        caller.pipe.read_to_end(&mut rest).await.unwrap();
-        assert_eq!(rest.len(), bytes.min(whole));
-        assert_eq!(stored(&broker).await.len(), times, "it was carried out");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_is_told_to_rest_and_not_read_meanwhile() {
-    let broker = broker().await;
-    let (mut caller, mut other) = (Caller::of(&broker), Caller::of(&broker));
-    broker.faults().produce("orders").client("tester").throttle(SECOND * 3).once();
-    let before = Instant::now();
-    let response = caller.call(9, produce(-1, one("first"))).await;
-    assert_eq!((code(&response), response.throttle_time_ms), (ErrorCode::None, 3_000));
-    assert_eq!(before.elapsed(), Duration::ZERO, "the reply comes at once");
-    caller.send(9, &produce(-1, one("later"))).await;
-    assert_eq!(code(&other.call(9, produce(-1, one("another's"))).await), ErrorCode::None);
-    assert_eq!(before.elapsed(), Duration::ZERO, "only the one connection rests");
-    let response = caller.receive::<ProduceRequest>(9, 2).await;
-    assert_eq!((response.throttle_time_ms, before.elapsed()), (0, SECOND * 3));
-    assert_eq!(stored(&broker).await, ["first", "another's", "later"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rest_begins_with_the_reply_however_long_that_waits() {
-    let broker = broker().await;
-    let mut caller = Caller::of(&broker);
-    broker.faults().fetch("orders").throttle(SECOND * 3).once();
-    let before = Instant::now();
-    let response = caller.call(12, fetch(0, 10_000)).await;
-    assert_eq!((response.throttle_time_ms, before.elapsed()), (3_000, SECOND * 10));
-    caller.call(12, fetch(0, 0)).await;
-    assert_eq!(before.elapsed(), SECOND * 13);
+    let create = CreateTopicsRequest { topics: vec![new], ..Default::default() };
+    assert_eq!(other.call(7, create).await.topics[0].error_code, 0);
+    let told = caller.receive::<MetadataRequest>(12, asked).await.topics;
+    let told: Vec<_> = told.iter().map(|it| (it.name.as_deref().unwrap(), it.error_code)).collect();
+    assert_eq!(told, [("new", 0), ("orders", ErrorCode::LeaderNotAvailable.code())]);
+    assert_eq!(caller.call(12, all).await.topics.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -444,63 +353,6 @@ async fn all_rules_are_taken_back_at_once() {
     assert_eq!(code(&caller.call(9, produce(-1, one("b"))).await), ErrorCode::None);
 }
 
-/// A disk is full for a while, then fails a write, then a sync.
-async fn disk_of(builder: Builder) {
-    let broker = builder.topic("orders", 1).start().await.unwrap();
-    let disk = broker.faults().disk();
-    let mut caller = Caller::of(&broker);
-    assert_eq!(code(&caller.call(9, produce(-1, one("a"))).await), ErrorCode::None);
-    disk.full();
-    assert_eq!(code(&caller.call(9, produce(-1, one("b"))).await), ErrorCode::KafkaStorageError);
-    disk.lift();
-    disk.fail_next_write();
-    assert_eq!(code(&caller.call(9, produce(-1, one("c"))).await), ErrorCode::KafkaStorageError);
-    assert_eq!(code(&caller.call(9, produce(-1, one("d"))).await), ErrorCode::None);
-    assert_eq!((stored(&broker).await, disk.struck()), (vec!["a".to_owned(), "d".to_owned()], 2));
-    disk.fail_next_sync();
-    for _ in 0..2 {
-        assert_eq!(code(&caller.call(9, produce(-1, one("e"))).await), ErrorCode::KafkaStorageError);
-    }
-    assert_eq!((stored(&broker).await, disk.struck()), (vec!["a".to_owned(), "d".to_owned()], 3));
-}
-
-#[tokio::test]
-async fn a_disk_fails_as_it_is_told_whatever_disk_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    disk_of(Broker::in_memory()).await;
-    disk_of(Broker::open(folder.path())).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_slow_disk_delays_what_it_has_to_sync() {
-    let broker = broker().await;
-    let mut caller = Caller::of(&broker);
-    broker.faults().disk().slow(SECOND * 2);
-    let before = Instant::now();
-    assert_eq!(code(&caller.call(9, produce(-1, one("a"))).await), ErrorCode::None);
-    assert_eq!(before.elapsed(), SECOND * 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_week_later_what_was_kept_for_a_week_is_gone() {
-    let clock = Arc::new(TestClock::new());
-    let options = LogOptions { retention_interval: SECOND, ..LogOptions::default() };
-    let builder = Broker::in_memory().topic("orders", 1).clock(clock.clone()).log(options);
-    let broker = builder.start().await.unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
-    let mut caller = Caller::of(&broker);
-    let records = batch(now.as_millis() as i64, &["a"], Stamp::NONE, Compression::None);
-    assert_eq!(code(&caller.call(9, produce(-1, records)).await), ErrorCode::None);
-    let partition = ListOffsetsPartition { timestamp: -2, ..Default::default() };
-    let topics = vec![ListOffsetsTopic { name: "orders".to_owned(), partitions: vec![partition] }];
-    for (days, start) in [(6, 0), (2, 1)] {
-        clock.advance_wall(SECOND * 24 * 60 * 60 * days);
-        tokio::time::sleep(SECOND * 3).await;
-        let request = ListOffsetsRequest { topics: topics.clone(), ..Default::default() };
-        assert_eq!(caller.call(9, request).await.topics[0].partitions[0].offset, start);
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_leader_moves_at_the_request_that_is_meant() {
     let broker = Broker::in_memory().nodes(2).topic("orders", 1).start().await.unwrap();
@@ -514,6 +366,26 @@ async fn a_leader_moves_at_the_request_that_is_meant() {
     assert_eq!((partition.leader_id, partition.leader_epoch), (2, 1));
     let mut other = Caller::over(broker.node(2).unwrap().connector().connect().unwrap());
     assert_eq!(code(&other.call(9, produce(-1, one("a"))).await), ErrorCode::None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_leaders_of_all_partitions_move_in_the_time_of_one() {
+    let broker = Broker::in_memory().nodes(2).topic("orders", 4).start().await.unwrap();
+    broker.faults().produce("orders").move_leader(2).once();
+    broker.faults().disk().slow(SECOND * 2);
+    let before = Instant::now();
+    let mut caller = Caller::over(broker.node(1).unwrap().connector().connect().unwrap());
+    let response = caller.call(9, produce_to(&[0, 1, 2, 99])).await;
+    let codes: Vec<_> = outcomes(&response).iter().map(|it| it.1).collect();
+    assert_eq!(codes[..3], [ErrorCode::NotLeaderOrFollower; 3]);
+    assert_eq!(codes[3], ErrorCode::UnknownTopicOrPartition);
+    assert_eq!(before.elapsed(), SECOND * 2);
+}
+
+#[tokio::test]
+#[should_panic(expected = "None is no error")]
+async fn no_request_fails_without_an_error() {
+    drop(broker().await.faults().produce("orders").error(ErrorCode::None));
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ mod configs;
 mod coordinators;
 mod faults;
 mod faults_everywhere;
+mod faults_of_disk;
+mod faults_on_the_way;
 mod fetch;
 mod fetch_sessions;
 mod groups;

@@ -20,15 +20,15 @@ const EMPTY_IS_NONE_SINCE: i16 = 1;
 /// A topic that is refused is not created by the way. Brokers are told in any case, so the rest is never all.
 impl Target for MetadataRequest {
     fn refuse(&mut self, at: At<'_>, judge: Judge<'_>) -> Option<Refused<MetadataResponse>> {
-        name_all(self, at);
+        let all = is_of_all(self, at).then(|| all_topics(at));
+        let topics = all.as_deref().or(self.topics.as_deref()).unwrap_or_default();
         let mut response = MetadataResponse::default();
         if at.version >= ERROR_SINCE {
-            let is_empty = self.topics.iter().flatten().next().is_none();
-            let is_of_all = |code: &ErrorCode| is_empty || *code == ErrorCode::RebootstrapRequired;
-            response.error_code = judge(Part::whole()).filter(is_of_all).unwrap_or_default().code();
+            let is_of_whole = |code: &ErrorCode| topics.is_empty() || *code == ErrorCode::RebootstrapRequired;
+            response.error_code = judge(Part::whole()).filter(is_of_whole).unwrap_or_default().code();
         }
         let mut creates = self.allow_auto_topic_creation;
-        for asked in self.topics.iter().flatten() {
+        for asked in topics {
             let name = at.name(asked.name.as_deref().unwrap_or_default(), asked.topic_id);
             let topic = of_topic(at, asked, &name, judge);
             creates &= topic.as_ref().is_none_or(|_| at.node.log.topic(&name).is_some());
@@ -108,15 +108,15 @@ fn tell_topic(told: &mut MetadataResponseTopic, refused: MetadataResponseTopic) 
     }
 }
 
-/// Names all topics, where they are asked for.
-fn name_all(request: &mut MetadataRequest, at: At<'_>) {
-    let is_all = match &request.topics {
+fn is_of_all(request: &MetadataRequest, at: At<'_>) -> bool {
+    match &request.topics {
         None => true,
         Some(topics) => topics.is_empty() && at.version < EMPTY_IS_NONE_SINCE,
-    };
-    if !is_all {
-        return;
     }
+}
+
+/// All topics, as if they were asked for by name.
+fn all_topics(at: At<'_>) -> Vec<MetadataRequestTopic> {
     let topic = |name: &str| MetadataRequestTopic { name: Some(name.to_owned()), topic_id: Uuid::ZERO };
-    request.topics = Some(at.node.log.topics().iter().map(|it| topic(&it.name)).collect());
+    at.node.log.topics().iter().map(|it| topic(&it.name)).collect()
 }

@@ -22,8 +22,8 @@ pub(crate) type Judge<'a> = &'a mut dyn FnMut(Part) -> Option<ErrorCode>;
 
 /// A request of an API that is served: every one has its place for errors.
 pub(crate) trait Target: Request + Clone {
-    /// Takes out all that is to be refused, and says what is answered to it. Asks about every part exactly once, and
-    /// changes nothing where no part is to be refused, other than to name what was meant unnamed.
+    /// Takes out all that is to be refused, and says what is answered to it. Asks about every part exactly once, also
+    /// where it is meant without its name, and changes nothing where no part is to be refused.
     fn refuse(&mut self, at: At<'_>, judge: Judge<'_>) -> Option<Refused<Self::Response>>;
 
     /// Puts what is answered to refused parts into a response, in place of what it says of them.

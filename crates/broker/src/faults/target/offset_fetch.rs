@@ -1,6 +1,8 @@
 //! OffsetFetch: errors of a group, or of partitions. Until version 7 a request is about one group, and in version 1
 //! that has no error of its own.
 
+use std::borrow::Cow;
+
 use vltava_core::TopicPartition;
 use vltava_wire::{
     ErrorCode, Uuid,
@@ -22,15 +24,16 @@ const GROUPS_SINCE: i16 = 8;
 /// Nothing is taken out: to read has no effect.
 impl Target for OffsetFetchRequest {
     fn refuse(&mut self, at: At<'_>, judge: Judge<'_>) -> Option<Refused<OffsetFetchResponse>> {
-        name_all(self, at);
         let mut response = OffsetFetchResponse::default();
         let whole = judge(Part::whole());
         if at.version >= GROUPS_SINCE {
             let groups = self.groups.iter().filter_map(|group| of_group(at, group, whole, judge));
             response.groups = groups.collect();
         } else {
-            let topics = self.topics.iter().flatten().filter_map(|topic| of_topic(topic, judge));
-            response.topics = topics.collect();
+            let topic = |(name, partition_indexes)| OffsetFetchRequestTopic { name, partition_indexes };
+            let all = || committed(at, &self.group_id).into_iter().map(topic).collect();
+            let topics = self.topics.as_deref().map_or_else(all, Cow::Borrowed);
+            response.topics = topics.iter().filter_map(|topic| of_topic(topic, judge)).collect();
             let whole = whole.filter(|code| at.version >= GROUP_ERROR_SINCE && is_of_group(*code));
             response.error_code = whole.unwrap_or_default().code();
         }
@@ -78,7 +81,7 @@ fn of_group(
             OffsetFetchResponseTopics { name: topic.name.clone(), topic_id: topic.topic_id, partitions };
         (!answer.partitions.is_empty()).then_some(answer)
     };
-    let topics: Vec<_> = group.topics.iter().flatten().filter_map(topic).collect();
+    let topics: Vec<_> = topics_of(at, group).iter().filter_map(topic).collect();
     let group_id = group.group_id.clone();
     match whole.filter(|code| is_of_group(*code)) {
         Some(code) => {
@@ -130,22 +133,14 @@ fn is_of_group(code: ErrorCode) -> bool {
     )
 }
 
-/// Names all that a group has committed, where that is asked for.
-fn name_all(request: &mut OffsetFetchRequest, at: At<'_>) {
-    if at.version < GROUPS_SINCE {
-        let topic = |(name, partition_indexes)| OffsetFetchRequestTopic { name, partition_indexes };
-        let all = || committed(at, &request.group_id).into_iter().map(topic).collect();
-        request.topics.get_or_insert_with(all);
-        return;
-    }
-    for group in &mut request.groups {
-        let topic = |(name, partition_indexes): (String, _)| {
-            let topic_id = at.node.log.topic(&name).map_or(Uuid::ZERO, |topic| topic.id);
-            OffsetFetchRequestTopics { name, topic_id, partition_indexes }
-        };
-        let all = || committed(at, &group.group_id).into_iter().map(topic).collect();
-        group.topics.get_or_insert_with(all);
-    }
+/// The topics of a group, or all that it has committed, where that is asked for.
+fn topics_of<'a>(at: At<'_>, group: &'a OffsetFetchRequestGroup) -> Cow<'a, [OffsetFetchRequestTopics]> {
+    let topic = |(name, partition_indexes): (String, _)| {
+        let topic_id = at.node.log.topic(&name).map_or(Uuid::ZERO, |topic| topic.id);
+        OffsetFetchRequestTopics { name, topic_id, partition_indexes }
+    };
+    let all = || committed(at, &group.group_id).into_iter().map(topic).collect();
+    group.topics.as_deref().map_or_else(all, Cow::Borrowed)
 }
 
 /// What a group has committed: topics in order of name, with their partitions.
