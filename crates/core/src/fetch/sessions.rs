@@ -371,6 +371,8 @@ fn refused(code: ErrorCode) -> FetchResponse {
 mod tests {
     use std::collections::BTreeSet;
 
+    use vltava_wire::messages::fetch::ForgottenTopic;
+
     use super::*;
     use crate::{
         cluster::TopicPartition,
@@ -435,6 +437,21 @@ mod tests {
 
     fn incremental(id: i32, epoch: i32) -> FetchRequest {
         FetchRequest { session_id: id, session_epoch: epoch, ..Default::default() }
+    }
+
+    #[test]
+    fn what_a_request_is_about_is_known_before_it_is_taken() {
+        let mut sessions = Sessions::default();
+        let id = begun(&mut sessions, START, 0..3);
+        let mut request = FetchRequest { session_id: id, session_epoch: 1, ..whole([7]) };
+        let gone = ForgottenTopic { topic: "orders".to_owned(), partitions: vec![1], ..Default::default() };
+        request.forgotten_topics_data = vec![gone];
+        let preview = FetchRequest { topics: sessions.preview(&request), ..Default::default() };
+        assert_eq!(asked_by(&preview).into_keys().collect::<Vec<_>>(), [0, 2, 7]);
+        sessions.on_request(START, false, &mut request).expect("nothing was taken before");
+        assert_eq!(asked_by(&request), asked_by(&preview));
+        let late = FetchRequest { session_id: id, session_epoch: 1, ..whole([9]) };
+        assert_eq!(sessions.preview(&late), late.topics, "the session has gone on, so this is all there is");
     }
 
     #[test]
