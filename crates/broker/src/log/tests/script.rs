@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::log::Appended;
+use crate::log::{Appended, Bounds};
 
 pub(super) type Configs = &'static [(&'static str, &'static str)];
 
@@ -16,6 +16,8 @@ pub(super) enum Step {
     /// A batch of one or two records that take about so many bytes.
     Append(&'static str, usize),
     DeleteRecords(&'static str, i64),
+    /// Another node leads.
+    Lead(&'static str, i32),
     Commit(i64),
     /// So many milliseconds pass, in which the keeper does what is due.
     Pass(u64),
@@ -37,6 +39,8 @@ struct Seen {
     configs: Given,
     log_start: i64,
     end: i64,
+    /// Not its epoch, which is another whenever the log is opened.
+    leader: NodeId,
     /// Of a topic that is compacted, only the last of each key, if it has a value: the others may go at any time.
     records: Vec<Record>,
 }
@@ -83,8 +87,8 @@ impl Play {
             }
             Step::Delete(name) => log.delete_topic(id(name)).expect("it is there"),
             Step::Append(name, bytes) => {
-                let end = log.bounds(at(name)).expect("it is there").end;
-                log.append(at(name), FIRST, &numbered(number, end, bytes))
+                let Bounds { end, leader, .. } = log.bounds(at(name)).expect("it is there");
+                log.append(at(name), leader.node, &numbered(number, end, bytes))
                     .expect("the batch is good")
                     .position
             }
@@ -92,6 +96,7 @@ impl Play {
                 log.delete_records(at(name), Some(until)).expect("it is within the log");
                 log.ledger_position()
             }
+            Step::Lead(name, node) => log.lead(id(name), &[(0, NodeId(node))]).expect("it is there"),
             Step::Commit(offset) => {
                 log.commit_offsets("readers", &[(orders(0), commit(offset))]).expect("the disk is well")
             }
@@ -144,8 +149,10 @@ pub(super) fn view(log: &Log) -> View {
             let last: BTreeMap<_, _> = records.drain(..).map(|it| (it.1.clone(), it)).collect();
             records = last.into_values().filter(|it| it.2.is_some()).collect();
         }
-        let (log_start, end) = (bounds.log_start, bounds.high_watermark);
-        (topic.name.clone(), Seen { configs: topic.configs.clone(), log_start, end, records })
+        assert_eq!(topic.leaders, [bounds.leader], "the ledger and the partition agree");
+        let Bounds { log_start, high_watermark: end, leader, .. } = bounds;
+        let configs = topic.configs.clone();
+        (topic.name.clone(), Seen { configs, log_start, end, leader: leader.node, records })
     };
     View { topics: log.topics().iter().map(seen).collect(), committed: log.all_committed("readers") }
 }
@@ -185,18 +192,19 @@ fn records(log: &Log, at: PartitionId) -> Vec<Record> {
 pub(super) fn goes_on(log: &Log, steps: &[Step], because: &str) {
     for topic in log.topics() {
         let at = PartitionId { topic: topic.id, partition: 0 };
-        let end = log.bounds(at).expect("it is there").end;
+        let Bounds { end, leader, .. } = log.bounds(at).expect("it is there");
         let of_topic = |it: &(usize, &Step)| matches!(it.1, Step::Append(name, _) if **name == *topic.name);
         if let Some((number, Step::Append(_, bytes))) = steps.iter().enumerate().rfind(of_topic)
             && end > 0
         {
             let base_offset = end - 1 - (number % 2) as i64;
-            let again =
-                log.append(at, FIRST, &numbered(number, base_offset, *bytes)).expect("it was good before");
+            let again = log
+                .append(at, leader.node, &numbered(number, base_offset, *bytes))
+                .expect("it was good before");
             let told = (again.base_offset, again.duplicate);
             assert_eq!(told, (base_offset, true), "{because}: {} knows its producer", topic.name);
         }
-        let next: Appended = log.append(at, FIRST, &numbered(0, end, 10)).expect("the batch is good");
+        let next: Appended = log.append(at, leader.node, &numbered(0, end, 10)).expect("the batch is good");
         assert_eq!((next.base_offset, next.duplicate), (end, false), "{because}: {} goes on", topic.name);
     }
 }

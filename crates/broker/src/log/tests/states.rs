@@ -19,7 +19,7 @@ use super::{
 use crate::disk::Thoroughness;
 
 use Step::{
-    Append, Commit as CommitAt, Configure, Create, Delete, DeleteRecords, KillAndOpen, Pass, Settle,
+    Append, Commit as CommitAt, Configure, Create, Delete, DeleteRecords, KillAndOpen, Lead, Pass, Settle,
     StopAndOpen,
 };
 
@@ -93,6 +93,8 @@ fn on_topics() -> Vec<Operation> {
     let configure_again: &[Step] = &[Configure("bounded", BOUNDED), Settle];
     let delete: &[Step] = &[Delete("bounded"), Settle];
     let again: &[Step] = &[Create("bounded", KEPT), Append("bounded", 20), Settle];
+    let lead: &[Step] = &[Lead("orders", 2), Append("orders", 40), Lead("orders", 3), Settle];
+    let lead_again: &[Step] = &[Lead("orders", 1), Pass(1), Lead("orders", 2), Append("orders", 90), Settle];
     let commit: &[Step] = &[CommitAt(1), Append("orders", 10), CommitAt(2), Settle, CommitAt(3), Settle];
     let (settle, stop): (&[Step], &[Step]) = (&[Settle], &[StopAndOpen]);
     let much = ENOUGH_FOR_A_CHECKPOINT;
@@ -109,6 +111,7 @@ fn on_topics() -> Vec<Operation> {
             &[NEW, NEW_BOUNDED, much, MORE_THAN_BOUNDED, settle],
             &[delete, much, again],
         ),
+        Operation::new("leader move", &[NEW, SOME], &[lead, much, lead_again, &[KillAndOpen]]),
         Operation::new("commit of offsets", &[NEW, SOME], &[commit]),
         Operation::new("clean stop", &[NEW, much, BURST], &[stop, SOME, &[CommitAt(2), StopAndOpen]]),
     ]
