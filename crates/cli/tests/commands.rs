@@ -133,6 +133,21 @@ fn a_broker_that_was_stopped_cleanly_has_everything_when_it_starts_again() {
 }
 
 #[test]
+fn a_second_broker_on_the_same_folder_is_refused_and_the_first_goes_on() {
+    let folder = tempdir().expect("a folder");
+    let first = Broker::start(folder.path());
+    vltava_reading(folder.path(), &["produce", "kept", "-b", &first.address], b"one\n").ok();
+    let report = vltava(folder.path(), &["broker", "--data", "data", "--listen", "127.0.0.1:0"]).failed(1);
+    assert!(report.contains("data is in use by another broker"), "{report}");
+    vltava_reading(folder.path(), &["produce", "kept", "-b", &first.address], b"two\n").ok();
+    // A killed one holds nothing.
+    first.process.signal("KILL");
+    first.process.ended();
+    let again = Broker::start(folder.path());
+    assert_eq!(vltava(folder.path(), &["consume", "kept", "-e", "-b", &again.address]).ok(), "one\ntwo\n");
+}
+
+#[test]
 fn two_commands_without_brokers_share_the_folder() {
     let folder = tempdir().expect("a folder");
     vltava(folder.path(), &["topic", "create", "shared"]).ok();
