@@ -1,6 +1,7 @@
 //! What is produced is consumed: once, in order, as it was, whatever the compression and however often connections
 //! break.
 
+mod damage;
 mod faults;
 mod reading;
 mod world;

@@ -177,6 +177,8 @@ impl Refused {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::Code(code) => *code,
+            // It would be damaged still for who comes again.
+            Self::Broken(error) if error.kind() == crate::ErrorKind::Damaged => ErrorCode::CorruptMessage,
             Self::Broken(_) => ErrorCode::KafkaStorageError,
         }
     }

@@ -255,5 +255,7 @@ fn broken(at: PartitionId, error: RecordError) -> Error {
 }
 
 fn damaged(at: PartitionId, error: std::io::Error) -> Refused {
-    Error::new(ErrorKind::Damaged, format!("a segment of {at} could not be read")).because(error).into()
+    let kind =
+        if error.kind() == std::io::ErrorKind::InvalidData { ErrorKind::Damaged } else { ErrorKind::Disk };
+    Error::new(kind, format!("a segment of {at} could not be read")).because(error).into()
 }

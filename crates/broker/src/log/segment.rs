@@ -124,7 +124,7 @@ impl Segment {
         if !std::mem::replace(&mut self.looked_up, true) {
             self.load_index(disk);
         }
-        View { file, index: self.index.clone(), length: self.length }
+        View { file, index: self.index.clone(), base_offset: self.base_offset, length: self.length }
     }
 
     /// Takes the stored index, if there is a good one; without it, it is made from the batches.
@@ -154,6 +154,7 @@ pub(super) fn time_of(batch: &BatchHeader, appended: Timestamp) -> i64 {
 pub(super) struct View {
     file: Arc<dyn File>,
     index: Arc<Index>,
+    base_offset: i64,
     length: u64,
 }
 
@@ -183,7 +184,7 @@ impl View {
                 return Ok(None);
             }
             if !target.is_after(&header) {
-                return self.batches(position, header.length, limits).map(Some);
+                return self.batches(position, &header, limits).map(Some);
             }
             position += header.length as u64;
         }
@@ -197,29 +198,34 @@ impl View {
         if header.length as u64 > self.length - position {
             return Err(invalid(position, &"it is longer than what is left of the segment"));
         }
+        if header.base_offset < self.base_offset {
+            return Err(invalid(position, &"its offsets are before those of the segment"));
+        }
         Ok(header)
     }
 
-    fn batches(&self, position: u64, first: usize, limits: Limits) -> io::Result<Piece> {
+    fn batches(&self, position: u64, header: &BatchHeader, limits: Limits) -> io::Result<Piece> {
         let left = (self.length - position) as usize;
-        let mut bytes = vec![0; limits.bytes.max(first).min(left)];
+        let mut bytes = vec![0; limits.bytes.max(header.length).min(left)];
         let read = self.file.read_at(position, &mut bytes)?;
-        if read < first {
+        if read < header.length {
             return Err(invalid(position, &"the file ends within it"));
         }
-        bytes.truncate(whole_batches(&bytes[..read], first, limits.end));
+        bytes.truncate(whole_batches(&bytes[..read], header, limits.end));
         let to_the_end = position + bytes.len() as u64 == self.length;
         Ok(Piece { bytes: bytes.into(), to_the_end })
     }
 }
 
 /// How many bytes of whole batches there are that may be seen. The first one is there and may.
-fn whole_batches(bytes: &[u8], first: usize, end: i64) -> usize {
-    let mut taken = first;
+fn whole_batches(bytes: &[u8], first: &BatchHeader, end: i64) -> usize {
+    let (mut taken, mut next) = (first.length, first.last_offset() + 1);
     while let Ok(header) = BatchHeader::parse(&bytes[taken..]) {
-        if taken + header.length > bytes.len() || header.base_offset >= end {
+        // One whose offset is before is damaged, of which its own reader is told.
+        if taken + header.length > bytes.len() || !(next..end).contains(&header.base_offset) {
             break;
         }
+        next = header.last_offset() + 1;
         taken += header.length;
     }
     taken

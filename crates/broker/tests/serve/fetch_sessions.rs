@@ -128,7 +128,7 @@ async fn a_fetch_that_waits_for_more_bytes_reads_nothing_until_there_are_enough(
     // That was not enough; had it been read again, the damage would have been told by now.
     append(&mut writer, 0, &"y".repeat(900)).await;
     let response = reader.receive::<FetchRequest>(12, id).await;
-    assert_eq!(ErrorCode::from(fetched(&response).error_code), ErrorCode::KafkaStorageError);
+    assert_eq!(ErrorCode::from(fetched(&response).error_code), ErrorCode::CorruptMessage);
     let took = begun.elapsed();
     assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
 }

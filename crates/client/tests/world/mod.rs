@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use vltava_broker::{Broker, Connector};
+use vltava_broker::{Broker, Connector, disk::Memory};
 use vltava_client::{
     Address, AssignedConsumer, BoxFuture, Client, ClientBuilder, Dial, Stream, SystemClock, TopicPartition,
     config,
@@ -38,9 +38,20 @@ pub(crate) struct Pipes {
 
 impl World {
     pub(crate) async fn new(topics: &[(&str, i32)]) -> Self {
+        Self::on(Memory::new(), topics).await
+    }
+
+    /// With what there is on a disk already.
+    pub(crate) async fn on(disk: Memory, topics: &[(&str, i32)]) -> Self {
         let clock = Arc::new(SystemClock::new());
         let builder = topics.iter().fold(Broker::in_memory(), |it, (name, count)| it.topic(*name, *count));
-        let broker = builder.clock(clock).seed(11).start().await.expect("a broker in memory starts");
+        let broker = builder
+            .disk(Arc::new(disk))
+            .clock(clock)
+            .seed(11)
+            .start()
+            .await
+            .expect("a broker in memory starts");
         let pipes = Pipes { connector: broker.connector(), breaks: Arc::default(), broken: Arc::default() };
         Self { broker, pipes }
     }

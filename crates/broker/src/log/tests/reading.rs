@@ -202,6 +202,6 @@ async fn a_segment_that_is_damaged_while_in_use_is_an_error_and_not_a_panic() {
     let (broker, at) = filled(&disk).await;
     let segment = files_of(&disk, ".log").remove(0);
     disk.damage(&segment, 0..200).unwrap();
-    assert_eq!(broker.log.read(at, 0, 100).unwrap_err().code(), ErrorCode::KafkaStorageError);
+    assert_eq!(broker.log.read(at, 0, 100).unwrap_err().code(), ErrorCode::CorruptMessage);
     assert_eq!(header(&broker.log.read(at, 178, 100).unwrap().records).base_offset, 177);
 }
