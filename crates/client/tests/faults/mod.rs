@@ -13,8 +13,10 @@ const RECORDS: usize = 60;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+type Make = fn(Aim<Partitions>) -> Fault;
+
 /// Faults that pass, of requests that produce or fetch.
-const PASSING: &[(&str, fn(Aim<Partitions>) -> Fault)] = &[
+const PASSING: &[(&str, Make)] = &[
     ("refused", |aim| aim.error(ErrorCode::NotLeaderOrFollower)),
     ("refused by the disk", |aim| aim.error(ErrorCode::KafkaStorageError)),
     ("done and denied", |aim| aim.error_although_done(ErrorCode::RequestTimedOut)),
