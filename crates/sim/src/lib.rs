@@ -18,7 +18,7 @@ mod world;
 pub use clock::VirtualClock;
 pub use network::Network;
 pub use play::{Play, Tally, Workload, run, seeds};
-pub use stage::{Keeps, RECOVERY, Reading, Stage};
+pub use stage::{Keeps, Peace, RECOVERY, Reading, Stage};
 pub use trouble::{Trouble, Weather};
 pub use workload::{TOPIC, WORKLOADS};
 pub use world::{Setup, World};

@@ -1,7 +1,7 @@
 //! A play from a seed: run in this thread, told by its history and its trace, judged, and played again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fmt, fs,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,7 +11,10 @@ use std::{
 
 use tokio::time::timeout;
 
-use crate::{check, history::History};
+use crate::{
+    check,
+    history::{Event, Fate, Fault, History, What},
+};
 
 /// No play takes longer by its own clock: somebody waits for what will not come.
 const PLAY_MAX: Duration = Duration::from_secs(3600);
@@ -52,8 +55,16 @@ pub struct Tally {
     pub plays: u64,
     /// So many events are in their histories.
     pub events: usize,
-    /// So many records were sent.
+    /// So many records were sent, and so many of them acknowledged.
     pub sends: usize,
+    /// See [`sends`](Self::sends).
+    pub acknowledged: usize,
+    /// So many records were handed out.
+    pub handed: usize,
+    /// So many things went wrong, and so many of them while records were being sent.
+    pub troubles: usize,
+    /// See [`troubles`](Self::troubles).
+    pub in_time: usize,
     /// How often what went wrong with the world.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -92,10 +103,15 @@ impl Workload {
             tally.plays,
             wrong.join("\n")
         );
+        tally.is_worth_it(self.name);
         tally
     }
 
     fn judge(&self, seed: u64, play: &Play) -> Option<String> {
+        if let Some(value) = refused_in_peace(&play.history) {
+            let what = format!("{value} was sent when all was well and not acknowledged; ");
+            return Some(self.told(seed, &(what + &self.write(seed, play))));
+        }
         let violations = check::check(&play.history);
         let first = violations.first()?;
         let written = self.write(seed, play);
@@ -123,21 +139,79 @@ impl Workload {
     }
 }
 
+/// A record that a patient producer sent after all trouble, and that was not acknowledged.
+fn refused_in_peace(history: &History) -> Option<String> {
+    let (calm, within) = calm(history)?;
+    let patient: BTreeSet<_> = history.events.iter().filter_map(|it| is_patient(&it.what, within)).collect();
+    let sends = history.sends();
+    let mut late = sends.iter().filter(|it| it.invoked > calm && patient.contains(it.client));
+    late.find(|it| !matches!(it.fate, Fate::Acknowledged(..))).map(|it| it.value.to_owned())
+}
+
+/// The event that says that all is well, and by when everything is to be so.
+fn calm(history: &History) -> Option<(usize, u64)> {
+    history.events.iter().enumerate().find_map(|(at, it)| match it.what {
+        What::Calm { within } => Some((at, within)),
+        _ => None,
+    })
+}
+
+fn is_patient(what: &What, within: u64) -> Option<&str> {
+    match what {
+        What::Producer { client, timeout, .. } if *timeout >= within => Some(client),
+        _ => None,
+    }
+}
+
 impl Tally {
+    /// Whether enough happened for the plays to show anything.
+    ///
+    /// # Panics
+    /// If not.
+    fn is_worth_it(&self, name: &str) {
+        let Self { plays, sends, acknowledged, handed, troubles, in_time, .. } = self;
+        assert!(*plays > 0, "{name}: nothing was played");
+        assert!(*troubles > 0, "{name}: nothing went wrong");
+        assert!(
+            in_time * 2 >= *troubles,
+            "{name}: of {troubles} troubles {in_time} came while records were sent"
+        );
+        assert!(acknowledged * 4 >= *sends, "{name}: of {sends} records {acknowledged} were acknowledged");
+        assert!(handed * 2 >= *acknowledged, "{name}: of {acknowledged} records {handed} were handed out");
+    }
+
     fn take(&mut self, play: &Play) {
         self.plays += 1;
-        self.events += play.history.events.len();
-        self.sends += play.history.sends().len();
+        let events = &play.history.events;
+        self.events += events.len();
+        let sends = play.history.sends();
+        self.sends += sends.len();
+        self.acknowledged += sends.iter().filter(|it| matches!(it.fate, Fate::Acknowledged(..))).count();
+        let polled = |what: &What| match what {
+            What::Poll { records, .. } => records.len(),
+            _ => 0,
+        };
+        self.handed += events.iter().map(|it| polled(&it.what)).sum::<usize>();
+        let calm = calm(&play.history).map_or(events.len(), |it| it.0);
+        let troubles = |events: &[Event]| events.iter().filter(|it| is_trouble(&it.what)).count();
+        self.troubles += troubles(&events[..calm]);
+        let sent_until = sends.iter().map(|it| it.invoked).filter(|it| *it < calm).max().unwrap_or_default();
+        self.in_time += troubles(&events[..sent_until]);
         for (name, count) in &play.faults {
             *self.faults.entry(name).or_default() += count;
         }
     }
 }
 
+fn is_trouble(what: &What) -> bool {
+    matches!(what, What::Fault(fault) if !matches!(fault, Fault::Back { .. }))
+}
+
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plays, events, sends, faults } = self;
-        write!(f, "{plays} plays, {events} events, {sends} records sent; ")?;
+        let Self { plays, events, sends, acknowledged, handed, troubles, in_time, faults } = self;
+        write!(f, "{plays} plays, {events} events, {sends} records sent, {acknowledged} acknowledged, ")?;
+        write!(f, "{handed} handed out, {troubles} troubles, {in_time} of them while records were sent; ")?;
         let faults: Vec<_> = faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
         f.write_str(&faults.join(", "))
     }

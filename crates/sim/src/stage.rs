@@ -3,6 +3,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -46,6 +50,18 @@ pub struct Stage {
     members: Vec<(String, JoinHandle<()>)>,
     group: Option<&'static str>,
     onlookers: Vec<JoinHandle<()>>,
+    peace: Peace,
+}
+
+/// Whether the trouble of a play is over. A clone tells of the same play.
+#[derive(Debug, Clone, Default)]
+pub struct Peace(Arc<AtomicBool>);
+
+impl Peace {
+    /// Whether everybody is left in peace from now on.
+    pub fn has_come(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Somebody who reads until he is told where to end.
@@ -107,7 +123,13 @@ impl Stage {
     pub async fn new(workload: &str, seed: u64, setup: Setup) -> Self {
         let world = World::new(workload, seed, setup).await;
         let (producers, readers, members) = (Vec::new(), Vec::new(), Vec::new());
-        Self { world, keeps: Keeps::All, producers, readers, members, group: None, onlookers: Vec::new() }
+        let (onlookers, peace) = (Vec::new(), Peace::default());
+        Self { world, keeps: Keeps::All, producers, readers, members, group: None, onlookers, peace }
+    }
+
+    /// What tells whoever sends that he need not any more.
+    pub fn peace(&self) -> Peace {
+        self.peace.clone()
     }
 
     /// A generator for somebody, drawn from the world's.
@@ -195,6 +217,7 @@ impl Stage {
     pub async fn end(mut self) -> Play {
         let deadline = Instant::now() + RECOVERY;
         trouble::calm(&mut self.world, RECOVERY).await;
+        self.peace.0.store(true, Ordering::Relaxed);
         for it in std::mem::take(&mut self.producers) {
             // Whoever does not come to an end has calls without an outcome.
             if let Ok(ended) = timeout_at(deadline, it).await {

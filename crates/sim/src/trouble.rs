@@ -108,7 +108,7 @@ pub(crate) async fn calm(world: &mut World, within: Duration) {
     world.heal_disk();
     world.rules().clear();
     world.start_nodes().await;
-    world.set_clock(0);
+    world.set_clock_right();
     world.recorder.note(What::Calm { within: within.as_micros() as u64 });
 }
 

@@ -216,10 +216,12 @@ impl World {
     /// Some node stops, unless no other is left; others lead what it led.
     pub async fn stop_node(&mut self) {
         let node = 1 + self.rng.below(self.setup.nodes as u64) as i32;
-        self.fault("node stopped", Fault::Stop { node });
-        let stopped = self.broker().node(node).expect("it is one of them").stop().await;
-        if let Err(error) = stopped {
-            self.recorder.note(What::Fault(Fault::Other { what: format!("node {node} goes on: {error}") }));
+        match self.broker().node(node).expect("it is one of them").stop().await {
+            Ok(()) => self.fault("node stopped", Fault::Stop { node }),
+            Err(error) => {
+                let what = format!("node {node} goes on: {error}");
+                self.recorder.note(What::Fault(Fault::Other { what }));
+            }
         }
     }
 
@@ -243,6 +245,12 @@ impl World {
     pub fn set_clock(&mut self, milliseconds: i64) {
         self.fault("clock", Fault::Other { what: format!("the broker's clock is off by {milliseconds} ms") });
         self.broker_clock.set_off(milliseconds);
+    }
+
+    /// The wall clock of the broker's machine is set right.
+    pub fn set_clock_right(&mut self) {
+        self.recorder.note(What::Fault(Fault::Other { what: "the broker's clock is set right".into() }));
+        self.broker_clock.set_off(0);
     }
 
     /// Writes down, and counts, something that was done.

@@ -28,10 +28,12 @@ pub(super) fn play(seed: u64) -> Play {
 async fn story(seed: u64) -> Play {
     let mut stage = Stage::new("crashes", seed, Setup::new(TOPIC, 3)).await;
     let partitions = stage.world.partitions();
+    // Enough for files and segments to follow each other, and for a checkpoint.
+    let sending = Sending { bytes_most: 600, ..Sending::USUAL };
     for number in 0..3 {
         let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
         let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(send(producer, Sending::SHORT, rng));
+        stage.start(send(producer, sending, rng, stage.peace()));
     }
     for number in 0..2 {
         let config = any_consumer(&mut stage.world.rng);

@@ -33,11 +33,11 @@ async fn story(seed: u64) -> Play {
     let setup = Setup { log: LogOptions { sync, ..setup.log }, ..setup };
     let mut stage = Stage::new("disks", seed, setup).await;
     let partitions = stage.world.partitions();
-    let sending = Sending { bytes_most: 1_500, ..Sending::SHORT };
+    let sending = Sending { bytes_most: 1_500, ..Sending::USUAL };
     for number in 0..3 {
         let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
         let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(send(producer, sending, rng));
+        stage.start(send(producer, sending, rng, stage.peace()));
     }
     let config = any_consumer(&mut stage.world.rng);
     stage.read(Reading { config, ..Reading::all("r0", partitions) }).await;

@@ -29,11 +29,7 @@ async fn story(seed: u64) -> Play {
     let mut stage = Stage::new("group", seed, Setup::new(TOPIC, 4)).await;
     let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
     let producer = stage.producer("p", config).await;
-    stage.start(send(
-        producer,
-        Sending { count: 100, pause_most: Duration::from_millis(40), ..Sending::SHORT },
-        rng,
-    ));
+    stage.start(send(producer, Sending::USUAL, rng, stage.peace()));
     let onlooker = stage.client("onlooker").await;
     stage.look_on(watch_commits(onlooker, stage.world.recorder.clone()));
     stage.join("m0", GROUP, &[TOPIC]).await;

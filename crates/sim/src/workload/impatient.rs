@@ -12,7 +12,7 @@ use super::{Sending, TOPIC, any_producer};
 use crate::{
     history::Producer,
     play::{Play, run},
-    stage::{Reading, Stage},
+    stage::{Peace, Reading, Stage},
     trouble::{Trouble, Weather},
     world::Setup,
 };
@@ -42,7 +42,7 @@ async fn story(seed: u64) -> Play {
             ..usual
         };
         let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(hurry(producer, rng));
+        stage.start(hurry(producer, rng, stage.peace()));
     }
     let (client, rng) = (stage.client("operator").await, stage.rng());
     stage.start(change_limits(client, rng));
@@ -52,10 +52,10 @@ async fn story(seed: u64) -> Play {
 }
 
 /// Sends without patience, and stops with little of it.
-async fn hurry(mut producer: Producer, mut rng: Rng) {
-    let sending = Sending { bytes_most: 900, ..Sending::SHORT };
-    for _ in 0..80 {
-        sleep(Duration::from_micros(rng.below(20_000))).await;
+async fn hurry(mut producer: Producer, mut rng: Rng, peace: Peace) {
+    let sending = Sending { bytes_most: 900, ..Sending::USUAL };
+    while !peace.has_come() {
+        sleep(Duration::from_micros(rng.below(60_000))).await;
         let draft = sending.draft(&mut rng);
         match rng.below(30) {
             0 => drop(producer.purge()),

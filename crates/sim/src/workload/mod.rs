@@ -18,6 +18,7 @@ use vltava_core::Rng;
 use crate::{
     history::{Draft, Producer},
     play::Workload,
+    stage::Peace,
 };
 
 /// The topic of most workloads.
@@ -38,8 +39,6 @@ pub const WORKLOADS: &[Workload] = &[
 /// What somebody sends.
 #[derive(Debug, Clone, Copy)]
 struct Sending {
-    /// So many records.
-    count: u32,
     /// So long after each other, at most.
     pause_most: Duration,
     /// As long as this, at most.
@@ -49,7 +48,7 @@ struct Sending {
 }
 
 impl Sending {
-    const SHORT: Self = Self { count: 60, pause_most: Duration::from_millis(20), bytes_most: 100, keys: 10 };
+    const USUAL: Self = Self { pause_most: Duration::from_millis(80), bytes_most: 100, keys: 10 };
 
     fn draft(&self, rng: &mut Rng) -> Draft {
         let draft = Draft::to(TOPIC).bytes(rng.below(self.bytes_most + 1) as usize);
@@ -58,23 +57,29 @@ impl Sending {
     }
 }
 
-/// Sends, by all ways there are to do that, and waits until each record has an outcome.
-async fn send(mut producer: Producer, sending: Sending, mut rng: Rng) {
-    let mut left = sending.count;
-    while left > 0 {
+/// What is sent when all is well again, so that it shows whether somebody still can.
+const AFTERWARDS: u32 = 3;
+
+/// Sends, by all ways there are to do that, as long as there is trouble and a little longer, and waits until each
+/// record has an outcome.
+async fn send(mut producer: Producer, sending: Sending, mut rng: Rng, peace: Peace) {
+    loop {
         sleep(Duration::from_micros(rng.below(1 + sending.pause_most.as_micros() as u64))).await;
-        let together = if rng.chance(20) { 1 + rng.below(8) as u32 } else { 1 };
-        let together = together.min(left);
-        left -= together;
+        if peace.has_come() {
+            break;
+        }
         // What comes of them is written down, whoever waits for it.
-        match together {
+        match if rng.chance(20) { 1 + rng.below(8) } else { 1 } {
             1 if rng.chance(20) => drop(producer.try_send(sending.draft(&mut rng))),
             1 => drop(producer.send(sending.draft(&mut rng)).await),
-            _ => {
+            together => {
                 let drafts: Vec<_> = (0..together).map(|_| sending.draft(&mut rng)).collect();
                 drop(producer.send_many(drafts).await);
             }
         }
+    }
+    for _ in 0..AFTERWARDS {
+        drop(producer.send(sending.draft(&mut rng)).await);
     }
     producer.flush().await;
 }

@@ -32,11 +32,11 @@ async fn story(seed: u64) -> Play {
     let partitions = stage.world.partitions();
     // Some plays are over before any deadline is, others see many of them.
     let pause_most = Duration::from_millis([300, 3_000, 20_000][stage.world.rng.below(3) as usize]);
-    let sending = Sending { pause_most: pause_most / 5, count: 40, ..Sending::SHORT };
+    let sending = Sending { pause_most: pause_most / 5, ..Sending::USUAL };
     for number in 0..2 {
         let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
         let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(send(producer, sending, rng));
+        stage.start(send(producer, sending, rng, stage.peace()));
     }
     for number in 0..2 {
         let config = any_consumer(&mut stage.world.rng);

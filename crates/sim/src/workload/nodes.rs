@@ -39,7 +39,7 @@ async fn story(seed: u64) -> Play {
         let (usual, rng) = (any_producer(&mut stage.world.rng), stage.rng());
         let config = config::Producer { acks, idempotent: acks == Acks::All, ..usual };
         let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(send(producer, Sending::SHORT, rng));
+        stage.start(send(producer, Sending::USUAL, rng, stage.peace()));
     }
     for number in 0..2 {
         let config = any_consumer(&mut stage.world.rng);

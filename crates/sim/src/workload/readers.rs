@@ -38,7 +38,7 @@ async fn story(seed: u64) -> Play {
     for number in 0..2 {
         let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
         let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(send(producer, Sending { count: 100, bytes_most: 400, ..Sending::SHORT }, rng));
+        stage.start(send(producer, Sending { bytes_most: 400, ..Sending::USUAL }, rng, stage.peace()));
     }
     for number in 0..3 {
         let isolation = if number == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };

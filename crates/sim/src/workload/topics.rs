@@ -7,11 +7,11 @@ use tokio::time::sleep;
 use vltava_client::{Client, ConfigChange, ErrorCode, Isolation, NewTopic, TopicPartition};
 use vltava_core::Rng;
 
-use super::{Sending, any_consumer, any_producer};
+use super::{AFTERWARDS, Sending, any_consumer, any_producer};
 use crate::{
     history::{Draft, Partition, Producer, Recorder, Removal, What},
     play::{Play, run},
-    stage::{Keeps, Reading, Stage},
+    stage::{Keeps, Peace, Reading, Stage},
     trouble::{Trouble, Weather},
     world::Setup,
 };
@@ -46,7 +46,7 @@ async fn story(seed: u64) -> Play {
     for number in 0..2 {
         let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
         let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(send_to_all(producer, rng));
+        stage.start(send_to_all(producer, rng, stage.peace()));
     }
     let config = any_consumer(&mut stage.world.rng);
     stage.read(Reading { config, recovers: true, ..Reading::all("r0", partitions.clone()) }).await;
@@ -75,13 +75,20 @@ fn key_of(value: &str) -> String {
     format!("key {}", number % 5)
 }
 
-async fn send_to_all(mut producer: Producer, mut rng: Rng) {
-    for number in 0..90 {
-        sleep(Duration::from_micros(rng.below(50_000))).await;
+/// Sends to all topics as long as there is trouble, and then to the one that certainly is there.
+async fn send_to_all(mut producer: Producer, mut rng: Rng, peace: Peace) {
+    for number in 0.. {
+        sleep(Duration::from_micros(rng.below(80_000))).await;
+        if peace.has_come() {
+            break;
+        }
         let topic = [PASSING, STEADY, LATEST][rng.below(3) as usize];
-        let draft = Draft::to(topic).bytes(rng.below(Sending::SHORT.bytes_most) as usize);
+        let draft = Draft::to(topic).bytes(rng.below(Sending::USUAL.bytes_most) as usize);
         let draft = if topic == LATEST { draft.key(key_of(&format!(":{number}"))) } else { draft };
         drop(producer.send(draft).await);
+    }
+    for _ in 0..AFTERWARDS {
+        drop(producer.send(Draft::to(STEADY)).await);
     }
     producer.flush().await;
 }
