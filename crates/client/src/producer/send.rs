@@ -50,13 +50,14 @@ impl Producer {
     pub async fn send_many(&self, records: impl IntoIterator<Item = ProducerRecord>) -> Deliveries {
         let mut deliveries = Deliveries::default();
         let mut records = records.into_iter();
-        // The time of all of them runs from the call on, once one has had to wait.
-        let (since, mut late) = (self.shared.context.now(), None);
         loop {
             let mut together: VecDeque<_> = records.by_ref().take(TOGETHER).collect();
             if together.is_empty() {
                 return deliveries;
             }
+            // The time of these runs from here on, once one of them has had to wait. That of later ones does not:
+            // together they may have more to wait for than one has time.
+            let (since, mut late) = (self.shared.context.now(), None);
             while self.shared.push_all(&mut together, &mut deliveries, late) {
                 let Some(record) = together.pop_front() else { continue };
                 let sent = self.shared.clone().send_in_turn(&record, since).await;

@@ -38,6 +38,8 @@ pub(super) struct Log {
     pub(super) errors: Vec<ErrorCode>,
     /// So many times a batch is appended and the connection breaks before that is said.
     pub(super) cuts: usize,
+    /// How long a request is being written.
+    pub(super) wait: Duration,
     /// Metadata says that there is no such topic.
     pub(super) is_missing: bool,
     pub(super) values: Vec<String>,
@@ -66,7 +68,11 @@ impl Log {
                     self.cuts -= 1;
                     return Reply::Cut;
                 }
-                if request.acks == 0 { Reply::Silence } else { asked.answer(&answer) }
+                match asked.answer(&answer) {
+                    _ if request.acks == 0 => Reply::Silence,
+                    Reply::Frame(frame) if !self.wait.is_zero() => Reply::Late(frame, self.wait),
+                    reply => reply,
+                }
             }
             api => panic!("{api:?} is not in the script"),
         }
@@ -424,6 +430,21 @@ async fn the_time_of_a_record_runs_while_it_waits_for_memory() {
     assert_eq!(first.await.expect_err("nothing is taken").kind(), ErrorKind::TimedOut);
     assert_eq!(second.await.expect_err("nothing is taken").kind(), ErrorKind::TimedOut);
     assert!(began.elapsed() <= patience + Duration::from_millis(10), "{:?}", began.elapsed());
+}
+
+/// Records that are sent together may take longer than one of them has time.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_many_records_does_not_run_before_their_turn() {
+    let world = World::new(Log { wait: Duration::from_millis(100), ..Log::default() }).await;
+    let patience = Duration::from_secs(5);
+    let builder = Producer::builder(&world.client).memory_bytes(4_000).delivery_timeout(patience);
+    let producer = builder.build().expect("it can be so");
+    let values: Vec<_> = (0..6_000).map(|it| format!("{it:0100}")).collect();
+    let began = tokio::time::Instant::now();
+    let deliveries = producer.send_many(values.iter().map(|it| record(it))).await;
+    assert!(began.elapsed() > 2 * patience, "{:?}", began.elapsed());
+    deliveries.all().await.expect("each is written in time");
+    assert_eq!(world.log().values, values);
 }
 
 #[tokio::test(start_paused = true)]
