@@ -206,7 +206,8 @@ impl<T: Clone> Batches<T> {
     }
 
     /// The latest record of a partition was sent at that moment already, and had to wait until it could be pushed: its
-    /// batch is given up as if it had been opened then.
+    /// batch is given up as if it had been opened then, with all that is in it. As everywhere, records that share a
+    /// batch share its time, which is that of the one that was sent first.
     pub fn backdate(&mut self, lane: Lane, since: Moment) {
         if let Some(open) = &mut self.lanes[lane.0 as usize].open {
             open.since = open.since.min(since);
@@ -828,6 +829,48 @@ mod tests {
         assert_eq!(producer.sends(end).len(), 0, "it is given up before it is sent");
         let failure = producer.done().expect("it is done").1.expect_err("it is late");
         assert_eq!(failure.reason, Reason::Expired(None));
+    }
+
+    #[test]
+    fn a_record_that_waited_is_given_up_in_its_time_behind_one_that_has_more() {
+        let (timeout, waited) = (Config::default().delivery_timeout, Duration::from_millis(700));
+        for is_closed in [false, true] {
+            let mut producer = lingering(Duration::from_secs(600));
+            producer.push(0, 10).expect("there is memory");
+            producer.batches.flush();
+            let (first, ..) = producer.sends(NOW).remove(0);
+            assert_eq!(producer.push(0, 10), Ok((2, 0)));
+            let lane = producer.batches.lane(&orders(0));
+            producer.batches.backdate(lane, Moment(NOW.0 - waited.as_micros() as u64));
+            if is_closed {
+                producer.batches.close(lane);
+            }
+            let due = NOW + (timeout - waited);
+            assert_eq!(producer.batches.deadline(NOW), Some(due));
+            assert!(producer.sends(due).is_empty());
+            let done = producer.done().expect("its time is over");
+            assert!(matches!(
+                &done,
+                (2, Err(Failure { reason: Reason::Expired(None), maybe_written: false }))
+            ));
+            assert_eq!(producer.done(), None, "the first has more time");
+            assert_eq!(producer.batches.deadline(due), Some(NOW + timeout));
+            producer.answered(first, ErrorCode::None);
+            assert!(matches!(producer.done(), Some((1, Ok(_)))));
+        }
+    }
+
+    #[test]
+    fn what_shares_a_batch_with_a_record_that_waited_shares_its_time() {
+        let mut producer = lingering(Duration::from_secs(600));
+        producer.push(0, 10).expect("there is memory");
+        let lane = producer.batches.lane(&orders(0));
+        let waited = Duration::from_millis(700);
+        producer.batches.backdate(lane, Moment(NOW.0 - waited.as_micros() as u64));
+        assert_eq!(producer.push(0, 10), Ok((1, 1)));
+        assert!(producer.sends(NOW + (Config::default().delivery_timeout - waited)).is_empty());
+        let done = producer.batches.done().expect("its time is over");
+        assert_eq!(done.count, 2);
     }
 
     #[test]

@@ -277,10 +277,11 @@ impl<P> Sequence<P> {
     /// Gives up what is overdue, and what is left behind if the numbers start again. What is in flight then keeps its
     /// place until its answer comes.
     pub(super) fn expire(&mut self, now: Moment) {
-        while let Some(index) = self.batches.iter().position(|it| it.payload.is_some()) {
-            // Batches have the same time from their first record on, so the first is due first.
+        // A record may have waited before it was pushed, so the first batch is not always due first.
+        let is_due = |it: &Batch<P>| it.payload.is_some() && it.deadline <= now;
+        while let Some(index) = self.batches.iter().position(is_due) {
             let is_sent = matches!(self.batches[index].state, State::Sent { .. });
-            if now < self.batches[index].deadline || (is_sent && planted(Plant::DeadlineIgnored)) {
+            if is_sent && planted(Plant::DeadlineIgnored) {
                 break;
             }
             let error = self.batches[index].error;
@@ -314,7 +315,7 @@ impl<P> Sequence<P> {
 
     /// When `poll` and `expire` may have something to do.
     pub(super) fn deadlines(&self) -> [Option<Moment>; 2] {
-        let expiry = self.batches.iter().find(|it| it.payload.is_some()).map(|it| it.deadline);
+        let expiry = self.batches.iter().filter(|it| it.payload.is_some()).map(|it| it.deadline).min();
         let due = self.next().and_then(|it| match self.batches[it].state {
             State::Ready(at) => Some(at),
             _ => None,
