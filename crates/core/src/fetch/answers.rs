@@ -74,7 +74,7 @@ impl Positions {
         let FetchResponse { responses, node_endpoints, throttle_time_ms, .. } = answer;
         broker.rests_until = now + session::rest(throttle_time_ms);
         let parts = self.named(node, responses);
-        let current = self.answered(flight.asked);
+        let mut current = self.answered(flight.asked);
         if let Err(error) = outcome {
             for partition in &current {
                 self.on_no_session(now, partition, Refusal { node, error, told_leader: false }, begun, rng);
@@ -83,7 +83,8 @@ impl Positions {
         }
         hints.brokers = node_endpoints;
         for (partition, part) in parts {
-            let Some(position) = self.partitions.get(&partition).filter(|_| current.contains(&partition))
+            // What the answer says of a partition a second time is not believed.
+            let Some(position) = self.partitions.get(&partition).filter(|_| current.remove(&partition))
             else {
                 continue;
             };

@@ -160,6 +160,21 @@ fn a_position_moves_behind_what_was_read() {
 }
 
 #[test]
+fn a_partition_that_is_twice_in_an_answer_is_read_once() {
+    let second = [(ErrorCode::None, batch(10, 5)), (ErrorCode::None, batch(15, 2))];
+    for (error, records) in second.into_iter().chain([(ErrorCode::OffsetOutOfRange, vec![])]) {
+        let mut consumer = consumer(Reset::Fail);
+        consumer.fetches(NOW);
+        consumer.answered(NOW, &[(0, ErrorCode::None, batch(10, 5)), (0, error, records)]);
+        let event = consumer.positions.event();
+        assert!(matches!(&event, Some(Event::Fetched(it)) if (it.from, it.next) == (10, 15)), "{event:?}");
+        let event = consumer.positions.event();
+        assert!(event.is_none(), "{event:?}");
+        assert_eq!(consumer.positions.offset(&orders(0)), Some(15));
+    }
+}
+
+#[test]
 fn a_batch_that_is_cut_off_is_asked_for_again() {
     let mut consumer = consumer(Reset::Fail);
     consumer.fetches(NOW);
