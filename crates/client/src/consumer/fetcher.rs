@@ -375,8 +375,10 @@ impl Fetcher {
             }
         }
         self.tell_all(answer.as_ref());
-        if let Some(latest) = answer.filter(|_| self.kept.is_too_much()) {
-            self.partitions.values().for_each(|it| it.lane.copy_out(&latest));
+        if answer.is_some() && self.kept.is_too_much() {
+            let lanes = || self.partitions.values().map(|it| &it.lane);
+            let wasteful = self.kept.wasteful(lanes().filter_map(|it| it.part()));
+            lanes().for_each(|it| it.copy_out(&wasteful));
         }
     }
 

@@ -98,12 +98,17 @@ impl Lane {
         wake(&mut state);
     }
 
-    /// Copies what is there out of its answer, if that is another than this and most of it is gone.
-    pub(super) fn copy_out(&self, latest: &Answer) {
+    /// What is not taken yet, in bytes, and the answer that it is part of.
+    pub(super) fn part(&self) -> Option<(Answer, usize)> {
+        let state = self.lock();
+        let left = state.items.iter().map(Item::bytes).sum();
+        state.answer.clone().map(|answer| (answer, left))
+    }
+
+    /// Copies what is there out of its answer, if that is one of these.
+    pub(super) fn copy_out(&self, of: &[Answer]) {
         let mut state = self.lock();
-        let bytes = state.bytes;
-        let spared = |it: &Answer| it.is(latest) || bytes >= it.bytes() / 2;
-        if state.answer.take_if(|it| !spared(it)).is_some() {
+        if state.answer.take_if(|it| of.iter().any(|wasteful| wasteful.is(it))).is_some() {
             state.items.iter_mut().for_each(Item::copy_out);
         }
     }
@@ -202,6 +207,13 @@ impl State {
 }
 
 impl Item {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Batch { batch, .. } => batch.bytes().len(),
+            _ => 0,
+        }
+    }
+
     fn copy_out(&mut self) {
         if let Self::Batch { batch, .. } = self {
             let own = Bytes::copy_from_slice(batch.bytes());
@@ -263,11 +275,12 @@ mod tests {
         }
         let (too_much, latest) = fill(&lanes[1..]);
         assert!(too_much, "one part of the first is left, and so all of it");
-        lanes.iter().for_each(|lane| lane.copy_out(&latest));
+        let wasteful = kept.wasteful(lanes.iter().filter_map(Lane::part));
+        lanes.iter().for_each(|lane| lane.copy_out(&wasteful));
         let copied = taken(&lanes[0]).await;
         assert!(!lies_in(&copied) && copied == bytes[..part]);
         assert!(lies_in(&taken(&lanes[1]).await), "the latest answer is not copied");
-        drop(latest);
+        drop((latest, wasteful));
         assert!(!kept.is_too_much(), "nothing of the first answer is left");
     }
 }
