@@ -69,7 +69,7 @@ impl Cluster {
     ) -> Result<R::Response> {
         let node = self.locate(attempt).await?;
         let link = self.inner.link(attempt.pool, node, attempt.deadline).await?;
-        self.inner.ask_over(&link, build, attempt.deadline).await
+        self.inner.ask_over(&link, node, build, attempt.deadline).await
     }
 
     /// The connection to whoever a request is meant for.
@@ -112,7 +112,8 @@ impl Cluster {
         let anybody = self.inner.route(&Target::Any);
         let anybody = anybody.map_err(|none| Error::new(ErrorKind::TimedOut).what(none.to_string()))?;
         let link = self.inner.link(self.pool(), anybody, deadline).await?;
-        let answer = self.inner.ask_over(&link, |version| looking_for(group, version), deadline).await?;
+        let answer =
+            self.inner.ask_over(&link, anybody, |version| looking_for(group, version), deadline).await?;
         let (code, node, host, port) = coordinator(answer);
         if code != ErrorCode::None {
             return Err(Error::refused(code).doing(format!("looking for the coordinator of group {group}")));
@@ -135,7 +136,7 @@ impl Inner {
         let link = pool.link(&broker, deadline).await;
         match link {
             Ok(_) => self.lock().route.on_reached(node),
-            Err(_) => self.unreachable(&broker),
+            Err(_) => self.lost(node),
         }
         link
     }
@@ -143,21 +144,22 @@ impl Inner {
     /// A broker could not be reached: others go first, and what it led may have moved.
     pub(super) fn unreachable(&self, broker: &Broker) {
         if let Some(node) = broker.node {
-            self.lock().route.on_unreachable(NodeId(node));
-            self.stale();
+            self.lost(NodeId(node));
         }
     }
 
+    /// Asks a broker over a connection that it may share with others, who then are not to blame.
     async fn ask_over<R: Request>(
         &self,
         link: &Link,
+        node: NodeId,
         build: impl FnOnce(i16) -> R,
         deadline: Moment,
     ) -> Result<R::Response> {
         let answer = link.send(build, self.context.connection.request_timeout)?;
         tokio::select! {
             biased;
-            answer = answer.wait() => answer.inspect_err(|_| self.unreachable(link.broker())),
+            answer = answer.wait() => answer.inspect_err(|_| self.lost(node)),
             () = self.context.clock.sleep_until(deadline) => {
                 Err(Error::new(ErrorKind::TimedOut).with(link.broker()).written_perhaps(true))
             }
@@ -176,5 +178,46 @@ fn coordinator(mut answer: FindCoordinatorResponse) -> (ErrorCode, NodeId, Strin
     match answer.coordinators.pop() {
         Some(one) => (ErrorCode::from(one.error_code), NodeId(one.node_id), one.host, one.port),
         None => (ErrorCode::from(answer.error_code), NodeId(answer.node_id), answer.host, answer.port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use vltava_wire::messages::{HeartbeatRequest, MetadataResponse, MetadataResponseBroker};
+
+    use super::*;
+    use crate::{
+        config,
+        tests::peer::{Peer, Reply},
+    };
+
+    /// Brokers may share an address, and so a connection, which says who opened it and not who was asked.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_was_asked_in_vain_is_the_one_that_others_go_before() {
+        let broker = |node_id| MetadataResponseBroker {
+            node_id,
+            host: "proxy".into(),
+            port: 9092,
+            ..Default::default()
+        };
+        let answer = MetadataResponse { brokers: vec![broker(1), broker(2)], ..Default::default() };
+        let peer = Peer::new(move |asked| match asked.api() {
+            vltava_wire::Api::Metadata => asked.answer(&answer),
+            _ => Reply::Cut,
+        });
+        for (first, asked) in [(1, 2), (2, 1)].map(|(first, asked)| (NodeId(first), NodeId(asked))) {
+            let context = peer.context(config::Connection::default());
+            let addresses = vec!["seed:9092".parse().expect("an address")];
+            let cluster = Cluster::connect(context.clone(), addresses).await.expect("the peer answers");
+            let deadline = context.now() + Duration::from_secs(10);
+            let attempt = |node| Attempt { pool: cluster.pool(), target: Target::Node(node), deadline };
+            cluster.link(&attempt(first)).await.expect("the peer is there");
+            let vain = cluster.attempt(&attempt(asked), |_| HeartbeatRequest::default()).await;
+            assert!(vain.is_err());
+            let next: Vec<_> = (0..20).map(|_| cluster.inner.route(&Target::Any)).collect();
+            assert!(next.iter().all(|it| *it == Ok(first)), "{next:?}");
+        }
     }
 }

@@ -166,8 +166,7 @@ impl Cluster {
 
     /// A broker did not answer: others go first, and what it led may have moved.
     pub(crate) fn lost(&self, node: NodeId) {
-        self.inner.lock().route.on_unreachable(node);
-        self.inner.stale();
+        self.inner.lost(node);
     }
 
     /// Keeps a topic in the view from now on, until the interest is dropped.
@@ -237,6 +236,11 @@ impl Inner {
     fn stale(&self) {
         self.lock().refresh.stale();
         self.wake.notify_one();
+    }
+
+    fn lost(&self, node: NodeId) {
+        self.lock().route.on_unreachable(node);
+        self.stale();
     }
 
     /// Waits for news; false if none came by `deadline`.
