@@ -148,9 +148,20 @@ impl Calls {
             Some(link) => link.send(build, timeout),
             None => Err(Error::new(ErrorKind::Disconnected)),
         };
+        let context = self.cluster.context().clone();
+        let deadline = context.now() + timeout;
         let answered = |answer: net::Answer<R>| async move {
             let version = answer.version();
-            answer.wait().await.map(|response| Outcome::Answered(read(response, version)))
+            tokio::select! {
+                biased;
+                answer = answer.wait() => answer.map(|response| Outcome::Answered(read(response, version))),
+                // The broker may want to be left alone for longer than a member has time: it is told so in time, and
+                // what was not written by then is not written any more.
+                () = context.clock.sleep_until(deadline) => {
+                    let what = "the coordinator has not answered in time";
+                    Err(Error::new(ErrorKind::TimedOut).what(what).written_perhaps(true))
+                }
+            }
         };
         self.running.push(match sent {
             Ok(answer) => {
@@ -206,4 +217,49 @@ fn named(
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use vltava_wire::{
+        Api,
+        messages::{
+            FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse, MetadataResponse,
+            MetadataResponseBroker,
+        },
+    };
+
+    use super::*;
+    use crate::{config, tests::peer::Peer};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_coordinator_that_wants_to_be_left_alone_is_not_waited_for_longer_than_a_call_has() {
+        const TIMEOUT: Duration = Duration::from_secs(3);
+        let peer = Peer::new(|asked| match asked.api() {
+            Api::Metadata => {
+                let (host, port) = ("peer".into(), 9092);
+                let broker = MetadataResponseBroker { node_id: 1, host, port, ..Default::default() };
+                asked.answer(&MetadataResponse { brokers: vec![broker], ..Default::default() })
+            }
+            Api::FindCoordinator => {
+                let (host, port) = ("peer".to_owned(), 9092);
+                let found = Coordinator { node_id: 1, host, port, ..Default::default() };
+                asked.answer(&FindCoordinatorResponse { coordinators: vec![found], ..Default::default() })
+            }
+            _ => asked.answer(&HeartbeatResponse { throttle_time_ms: 60_000, error_code: 0 }),
+        });
+        let context = peer.context(config::Connection::default());
+        let addresses = vec!["peer:9092".parse().expect("an address")];
+        let cluster = Cluster::connect(context.clone(), addresses).await.expect("the peer answers");
+        let mut calls = Calls::new(cluster, "readers".into());
+        calls.begin(CallId(1), Ask::FindCoordinator, TIMEOUT);
+        calls.next().await.1.expect("it is found");
+        calls.begin(CallId(2), Ask::Heartbeat(HeartbeatRequest::default()), TIMEOUT);
+        calls.next().await.1.expect("it is answered");
+        let before = context.now();
+        calls.begin(CallId(3), Ask::Heartbeat(HeartbeatRequest::default()), TIMEOUT);
+        assert_eq!(calls.next().await.1.expect_err("it is held").kind(), ErrorKind::TimedOut);
+        let waited = context.now() - before;
+        assert!(waited >= TIMEOUT && waited < TIMEOUT * 2, "{waited:?}");
+    }
 }
