@@ -22,7 +22,7 @@ const KEYS: &[Key] = &[
         "acks",
         "all, 1 or 0",
         "all",
-        "who has it before it counts; less than all may lose and repeat records",
+        "who has it before it counts; less than all may lose, repeat and reorder records",
     ),
     Key::new("linger.ms", "a number", "0", "how long a batch waits for more records"),
     Key::new("batch.size", "a number", "262144", "bytes of a batch, before it is compressed"),
@@ -60,7 +60,8 @@ fn read(section: &Section<'_>) -> Result<Open, Error> {
 
 fn config(section: &Section<'_>) -> Result<config::Producer, Error> {
     let mut config = config::Producer { compression: codec(section)?, ..Default::default() };
-    let number = |name| section.field(name).map(|it| it.count(0, i32::MAX.into())).transpose();
+    let at_least = |least, name| section.field(name).map(|it| it.count(least, i32::MAX.into())).transpose();
+    let number = |name| at_least(0, name);
     let millis = |it: i64| Duration::from_millis(it.unsigned_abs());
     if let Some(field) = section.field("acks") {
         config.acks = acks(&field)?;
@@ -68,7 +69,7 @@ fn config(section: &Section<'_>) -> Result<config::Producer, Error> {
         config.idempotent = config.acks == Acks::All;
     }
     config.linger = number("linger.ms")?.map_or(config.linger, millis);
-    config.delivery_timeout = number("delivery.timeout.ms")?.map_or(config.delivery_timeout, millis);
+    config.delivery_timeout = at_least(1, "delivery.timeout.ms")?.map_or(config.delivery_timeout, millis);
     config.batch_bytes = number("batch.size")?.map_or(config.batch_bytes, |it| it as usize);
     if let Some(field) = section.field("partitioner") {
         let name = field.word()?;

@@ -94,11 +94,11 @@ impl Kafka {
             "fetch.min.bytes" => consumer.min_bytes = size(&value)?,
             "fetch.max.bytes" => consumer.max_bytes = size(&value)?,
             "max.partition.fetch.bytes" => consumer.partition_max_bytes = size(&value)?,
-            "request.timeout.ms" | "socket.timeout.ms" => connection.request_timeout = millis(&value)?,
+            "request.timeout.ms" | "socket.timeout.ms" => connection.request_timeout = some_millis(&value)?,
             "socket.connection.setup.timeout.ms" => connection.connect_timeout = millis(&value)?,
             "connections.max.idle.ms" => connection.idle_max = idle(&value)?,
             "default.api.timeout.ms" => connection.call_timeout = millis(&value)?,
-            "retry.backoff.ms" => connection.backoff.first = millis(&value)?,
+            "retry.backoff.ms" => connection.backoff.first = some_millis(&value)?,
             "retry.backoff.max.ms" => connection.backoff.most = millis(&value)?,
             _ => {
                 let hint = nearest(name, PROPERTIES.iter().copied());
@@ -154,6 +154,11 @@ const MILLIS_MAX: i64 = i32::MAX as i64;
 
 fn millis(field: &Field<'_>) -> Result<Duration, Error> {
     Ok(Duration::from_millis(field.count(0, MILLIS_MAX)?.unsigned_abs()))
+}
+
+/// Without any nothing would be waited for, and what failed tried again without end.
+fn some_millis(field: &Field<'_>) -> Result<Duration, Error> {
+    Ok(Duration::from_millis(field.count(1, MILLIS_MAX)?.unsigned_abs()))
 }
 
 fn size(field: &Field<'_>) -> Result<usize, Error> {
