@@ -53,8 +53,20 @@ impl Inner {
         let create = self.lock().creating > 0;
         let request = ask.request(create);
         let answer =
-            link.call(|version| in_version(request, version), self.context.connection.request_timeout).await;
-        answer.inspect_err(|_| self.unreachable(&broker))
+            link.call(|version| in_version(request, version), self.context.connection.request_timeout);
+        let answer = tokio::select! {
+            biased;
+            answer = answer => answer,
+            // Others may answer while this one wants to be left alone: nobody is waited for longer than that.
+            () = self.context.clock.sleep_until(deadline) => Err(Error::new(ErrorKind::TimedOut).with(&broker)),
+        };
+        let answer = answer.inspect_err(|_| self.unreachable(&broker))?;
+        if ErrorCode::from(answer.error_code) == ErrorCode::RebootstrapRequired {
+            // Names may lead elsewhere by now, so none of these is gone back to over the connection that is there.
+            let configured = self.addresses.iter();
+            configured.chain([&broker.address]).for_each(|address| self.pool.forget(address));
+        }
+        Ok(answer)
     }
 
     /// Takes an answer, or takes note that there is none.

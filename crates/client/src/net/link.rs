@@ -13,10 +13,11 @@ use vltava_core::{
     Moment,
     session::{Cut, Fate, Pace, Pipeline, Versions},
 };
-use vltava_wire::{Api, DecodeErrorKind, EncodeError, Encoder, Request, Struct, frame};
+use vltava_wire::{Api, EncodeError, Encoder, Request, frame};
 
 use super::{
     BoxFuture, Stream,
+    answer::{Answer, Rest},
     frames::{Frame, Reader, Writer},
     greet,
 };
@@ -39,17 +40,18 @@ pub(crate) struct Link {
     context: Arc<Context>,
     broker: Arc<Broker>,
     versions: Arc<Versions>,
+    rest: Arc<Rest>,
 }
 
 /// What the task is told.
-enum Order {
+pub(super) enum Order {
     Ask(Ask),
     /// An answer said for how many milliseconds the broker is to be left alone.
     Rest(i32),
 }
 
 /// A request on its way to the task.
-struct Ask {
+pub(super) struct Ask {
     api: Api,
     version: i16,
     patience: Duration,
@@ -63,17 +65,6 @@ enum Reply {
     Answered(oneshot::Sender<Result<Frame>>),
     /// That it is written, as it has no answer.
     Written(oneshot::Sender<Result<()>>),
-}
-
-/// The answer to a request that is under way. Dropping it takes the request back only if it was not yet written.
-pub(crate) struct Answer<R> {
-    reply: oneshot::Receiver<Result<Frame>>,
-    /// To tell the task what the answer says of it, if it is still there.
-    orders: mpsc::WeakUnboundedSender<Order>,
-    version: i16,
-    broker: Arc<Broker>,
-    context: Arc<Context>,
-    request: PhantomData<fn() -> R>,
 }
 
 impl Link {
@@ -94,12 +85,23 @@ impl Link {
         let broker = Arc::new(broker.clone());
         let (orders, taken) = mpsc::unbounded_channel();
         tokio::spawn(Socket::new(stream, reader, context.clone(), broker.clone()).run(taken));
-        Ok(Self { orders, context: context.clone(), broker, versions: Arc::new(versions) })
+        let (context, versions) = (context.clone(), Arc::new(versions));
+        Ok(Self { orders, context, broker, versions, rest: Arc::default() })
     }
 
     /// Whether the connection is of use: one that broke stays broken.
     pub(crate) fn is_open(&self) -> bool {
         !self.orders.is_closed()
+    }
+
+    /// Until when the broker wants to be left alone; what is sent before waits here until then.
+    pub(crate) fn rests_until(&self) -> Moment {
+        self.rest.until()
+    }
+
+    /// Whether both are handles to one connection.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.orders.same_channel(&other.orders)
     }
 
     /// The broker at the other end.
@@ -149,8 +151,8 @@ impl Link {
         let (reply, answered) = oneshot::channel();
         self.order(version, request, patience, Reply::Answered(reply));
         let (broker, context) = (self.broker.clone(), self.context.clone());
-        let orders = self.orders.downgrade();
-        Answer { reply: answered, orders, version, broker, context, request: PhantomData }
+        let (orders, rest) = (self.orders.downgrade(), self.rest.clone());
+        Answer { reply: answered, orders, rest, version, broker, context, request: PhantomData }
     }
 
     fn order<R: Request>(&self, version: i16, request: R, patience: Duration, reply: Reply) {
@@ -207,56 +209,6 @@ impl Reply {
             Self::Answered(reply) => reply.send(Err(error)).is_ok(),
             Self::Written(reply) => reply.send(Err(error)).is_ok(),
         };
-    }
-}
-
-impl<R: Request> Answer<R> {
-    /// The version of request and answer.
-    pub(crate) fn version(&self) -> i16 {
-        self.version
-    }
-
-    pub(crate) async fn wait(mut self) -> Result<R::Response> {
-        let frame = match (&mut self.reply).await {
-            Ok(frame) => frame,
-            Err(_) => Err(Error::new(ErrorKind::Disconnected)),
-        };
-        let decoded = match frame {
-            Ok(frame) => self.decoded(frame).await,
-            Err(error) => Err(error),
-        };
-        decoded.inspect(|answer| self.obey(answer.throttle_time_ms())).map_err(|error| {
-            self.context.counters.errors.add(1);
-            error.with(&self.broker)
-        })
-    }
-
-    /// Has the connection left alone for as long as the broker wants. Brokers that answer only after that time, as
-    /// they did before Kafka 2.0, are older than any that is promised to work.
-    fn obey(&self, throttle_time_ms: i32) {
-        if throttle_time_ms > 0
-            && let Some(orders) = self.orders.upgrade()
-        {
-            debug!(broker = %self.broker, throttle_time_ms, "throttled");
-            let _ = orders.send(Order::Rest(throttle_time_ms));
-        }
-    }
-
-    /// Decodes an answer in the memory that is there, or if others have too much of it, when they are done.
-    async fn decoded(&self, frame: Frame) -> Result<R::Response> {
-        let Frame { bytes, room: _room } = frame;
-        let memory = &self.context.memory;
-        let decode = |permit| frame::response_body::<R>(bytes.clone(), self.version, permit);
-        let decoded = match decode(memory.answer()) {
-            Err(error) if matches!(error.kind(), DecodeErrorKind::OverBudget(_)) => {
-                decode(memory.any_answer().await)
-            }
-            decoded => decoded,
-        };
-        decoded.map_err(|error| {
-            let what = format!("the answer to {:?} version {} makes no sense", R::API, self.version);
-            Error::new(ErrorKind::Malformed).what(what).because(error).written_perhaps(true)
-        })
     }
 }
 
@@ -654,6 +606,21 @@ mod tests {
         let error = link.call(heartbeat(1), PATIENCE).await.expect_err("it is too long");
         assert_eq!(error.kind(), ErrorKind::Malformed);
         assert!(error.to_string().contains("would be 65537, the limit is 65536"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_trickles_without_end_is_given_up_in_time() {
+        let peer = Peer::new(|asked| match asked.answer(&HeartbeatResponse::default()) {
+            Reply::Frame(frame) => Reply::Drip(frame, PATIENCE / 10),
+            other => other,
+        });
+        let link = link(&peer).await;
+        let before = link.context.now();
+        let error = link.call(heartbeat(1), PATIENCE).await.expect_err("it takes too long");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let waited = link.context.now() - before;
+        assert!(waited >= PATIENCE && waited < PATIENCE + Duration::from_secs(1), "{waited:?}");
+        assert!(!link.is_open());
     }
 
     #[tokio::test(start_paused = true)]

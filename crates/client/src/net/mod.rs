@@ -4,6 +4,7 @@
 //! above.
 
 mod address;
+mod answer;
 mod dial;
 mod frames;
 mod greet;
@@ -12,7 +13,8 @@ mod memory;
 mod pool;
 
 pub use address::Address;
+pub(crate) use answer::Answer;
 pub use dial::{BoxFuture, Dial, Stream, Tcp, Unresolved};
-pub(crate) use link::{Answer, Link};
+pub(crate) use link::Link;
 pub(crate) use memory::{Memory, Usage};
 pub(crate) use pool::Pool;

@@ -90,7 +90,7 @@ enum Event {
     Packed(Box<packers::Done>),
     Connected(NodeId, Result<Link>),
     Identified(Result<InitProducerIdResponse>),
-    Sent { node: NodeId, sent: Sent, fared: Fared },
+    Sent { node: NodeId, link: Link, sent: Sent, fared: Fared },
 }
 
 /// The answer to a request; none to what nobody acknowledges, which is written to the socket.
@@ -119,7 +119,9 @@ impl Driver {
             self.identify();
         }
         let pauses = self.brokers.values().map(|it| &it.pause).chain([&self.identity_pause]);
-        let due = pauses.filter(|it| !it.is_over(now)).map(|it| it.until);
+        let pauses = pauses.map(|it| it.until);
+        let rests = self.brokers.values().filter_map(|it| it.link.as_ref()).map(Link::rests_until);
+        let due = pauses.chain(rests).filter(|it| *it > now);
         due.chain(self.shared.lock().batches.deadline(now)).min()
     }
 
@@ -152,6 +154,8 @@ impl Driver {
                     return None;
                 };
                 match brokers.get(&node) {
+                    // What waits for a broker that wants to be left alone waits here, where it is given up in time.
+                    Some(broker) if broker.rests(now) => None,
                     Some(broker) if broker.is_open() => {
                         Some(node).filter(|_| broker.requests + packers.jobs_for(node) < REQUESTS_MAX)
                     }
@@ -216,8 +220,8 @@ impl Driver {
         let Request { sent, topics, bytes } = request;
         let timeout = self.shared.context.connection.request_timeout;
         let broker = self.brokers.entry(node).or_default();
-        let Some(link) = &broker.link else {
-            // It was lost while the batches were packed.
+        let Some(link) = broker.link.clone().filter(|it| it.rests_until() <= now) else {
+            // It was lost while the batches were packed, or wants to be left alone since then.
             return self.on_cut(now, &sent, Fate::NotSent);
         };
         self.shared.context.counters.bytes_produced.add(bytes as u64);
@@ -234,9 +238,9 @@ impl Driver {
         match call {
             Ok(call) => {
                 broker.requests += 1;
-                self.calls.push(Box::pin(async move { Event::Sent { node, sent, fared: call.await } }));
+                self.calls.push(Box::pin(async move { Event::Sent { node, link, sent, fared: call.await } }));
             }
-            Err(error) => self.cut(now, node, &sent, error),
+            Err(error) => self.cut(now, node, &link, &sent, error),
         }
     }
 
@@ -283,12 +287,12 @@ impl Driver {
             }
             Event::Connected(node, link) => self.on_connected(now, node, link),
             Event::Identified(identity) => self.on_identified(now, identity),
-            Event::Sent { node, sent, fared } => {
+            Event::Sent { node, link, sent, fared } => {
                 self.brokers.entry(node).or_default().requests -= 1;
                 match fared {
                     Ok(Some(answer)) => self.on_answer(now, sent, answer),
                     Ok(None) => self.on_written(now, sent),
-                    Err(error) => self.cut(now, node, &sent, error),
+                    Err(error) => self.cut(now, node, &link, &sent, error),
                 }
             }
         }
@@ -375,12 +379,13 @@ impl Driver {
         }
     }
 
-    /// A request had no answer.
-    fn cut(&mut self, now: Moment, node: NodeId, sent: &Sent, error: Error) {
+    /// A request had no answer over a connection, which may be another than the one that is used by now.
+    fn cut(&mut self, now: Moment, node: NodeId, link: &Link, sent: &Sent, error: Error) {
         debug!(%node, %error, batches = sent.len(), "no answer to what was produced");
         let fate = if error.maybe_written() { Fate::Unknown } else { Fate::NotSent };
-        self.brokers.entry(node).or_default().link = None;
-        self.shared.cluster.lost(node);
+        if self.brokers.entry(node).or_default().link.take_if(|it| it.is(link)).is_some() {
+            self.shared.cluster.lost(node);
+        }
         self.trouble = Some(error);
         self.on_cut(now, sent, fate);
     }
@@ -419,6 +424,10 @@ impl Driver {
 impl Broker {
     fn is_open(&self) -> bool {
         self.link.as_ref().is_some_and(Link::is_open)
+    }
+
+    fn rests(&self, now: Moment) -> bool {
+        self.link.as_ref().is_some_and(|it| it.is_open() && it.rests_until() > now)
     }
 }
 

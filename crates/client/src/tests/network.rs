@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::time::Instant;
+use vltava_core::cluster::NodeId;
 use vltava_wire::{
     Api, ErrorCode,
     messages::{
@@ -301,11 +302,13 @@ async fn a_broker_that_sends_clients_back_is_left_for_the_configured_addresses()
     way.net().sends_back = BTreeSet::from(["one", "two"]);
     way.net().up.insert("three");
     way.net().asked.clear();
+    way.net().dialled.clear();
     client.cluster.stale();
     tokio::time::sleep(Duration::from_secs(10)).await;
     let asked: Vec<_> = way.net().asked(Api::Metadata).into_iter().map(|it| it.0.to_owned()).collect();
     assert!(asked.len() > 5 && asked.len() < 30, "{} questions in ten seconds", asked.len());
     assert!(asked[1..].iter().all(|it| it == "one"), "only what was configured: {asked:?}");
+    assert_eq!(way.net().dialled("one"), asked.len() - 1, "the name is looked up each time");
     way.net().sends_back.clear();
     tokio::time::sleep(Duration::from_secs(2)).await;
     write(&producer, 0, "b").await;
@@ -405,6 +408,63 @@ async fn a_broker_that_throttles_is_left_alone_and_nothing_times_out() {
         assert!(after.last().is_some_and(|it| *it >= REST && *it < REST * 2), "{api:?}: {after:?}");
         assert_eq!(client.metrics().errors, 0, "{api:?}");
     }
+}
+
+/// N10: while one broker wants to be left alone, others are asked who is there.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_wants_to_be_left_alone_does_not_keep_others_from_being_asked() {
+    let way = Way::to(Net::pair());
+    let client = way.client("one").await;
+    let producer = client.producer();
+    write(&producer, 0, "a").await;
+    write(&producer, 1, "a").await;
+    way.net().throttles.insert(Api::Metadata, 60_000);
+    for round in 0..8 {
+        let before = way.net().asked(Api::Metadata).len();
+        client.cluster.stale();
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        assert!(way.net().asked(Api::Metadata).len() > before, "round {round}");
+    }
+}
+
+/// N10: a record whose time runs out while its broker wants to be left alone was not sent, and is not sent later.
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_while_a_broker_rests_is_not_written_after_that() {
+    let way = Way::to(Net::pair());
+    let builder = Producer::builder(&way.client("one").await).delivery_timeout(Duration::from_secs(10));
+    let producer = builder.build().expect("it can be built");
+    write(&producer, 0, "a").await;
+    way.net().throttles.insert(Api::Produce, 30_000);
+    write(&producer, 0, "b").await;
+    let record = ProducerRecord::to("orders").partition(0).value("c");
+    let late = producer.send(record).await.expect("there is room").await.expect_err("nobody may be asked");
+    assert!(late.kind() == ErrorKind::TimedOut && !late.maybe_written(), "{late}");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    write(&producer, 0, "d").await;
+    assert_eq!(way.net().values, ["a", "b", "d"].map(|it| (0, it.to_owned())));
+}
+
+/// N9: what was asked over a connection that was left says nothing of the one that is used since.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_left_takes_nothing_along_when_it_breaks() {
+    let way = Way::to(Net::pair());
+    let client = way.client("one").await;
+    let producer = client.producer();
+    write(&producer, 1, "a").await;
+    way.net().silent.insert("two");
+    let record = ProducerRecord::to("orders").partition(1).value("b");
+    let stuck = producer.send(record).await.expect("there is room");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    way.net().up.insert("two-b");
+    way.net().brokers.insert(2, "two-b");
+    // The other one is asked where it is.
+    client.cluster.lost(NodeId(2));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    write(&producer, 1, "c").await;
+    way.net().asked.clear();
+    stuck.await.expect("it goes out again");
+    assert_eq!(way.net().asked(Api::Metadata), [], "nothing is wrong with who is there");
+    assert_eq!(way.net().asked(Api::Produce).last().map(|it| it.0), Some("two-b"));
 }
 
 /// A connection that is not used is closed before the broker does it, and opened again, and nobody hears of it.

@@ -28,6 +28,8 @@ pub(crate) enum Reply {
     Frame(Bytes),
     /// Answers with this frame after so long.
     Late(Bytes, Duration),
+    /// Answers with this frame, a byte after each such time.
+    Drip(Bytes, Duration),
     /// Answers with this frame and closes the connection.
     Last(Bytes),
     /// Says nothing.
@@ -109,6 +111,12 @@ impl Peer {
                 Reply::Late(frame, wait) => {
                     tokio::time::sleep(wait).await;
                     stream.write_all(&frame).await?;
+                }
+                Reply::Drip(frame, wait) => {
+                    for byte in frame {
+                        tokio::time::sleep(wait).await;
+                        stream.write_u8(byte).await?;
+                    }
                 }
                 Reply::Last(frame) => return stream.write_all(&frame).await,
                 Reply::Silence => (),
