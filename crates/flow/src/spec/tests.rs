@@ -118,6 +118,16 @@ fn properties_have_the_names_of_java_and_of_librdkafka() {
 }
 
 #[test]
+fn what_would_leave_no_time_at_all_is_refused() {
+    for name in ["request.timeout.ms", "socket.timeout.ms", "retry.backoff.ms"] {
+        let file = |millis: i32| format!("kafka: {{ topic: a, properties: {{ {name}: {millis} }} }}");
+        let error = parse(&file(0)).expect_err(name);
+        assert_eq!(error.message(), format!("`{name}` is `0`"));
+        parse(&file(1)).expect(name);
+    }
+}
+
+#[test]
 fn an_unknown_key_is_shown_with_the_nearest() {
     refused(
         "flows:\n  latest:\n    from: a\n    worker: 10\n",
@@ -238,6 +248,7 @@ fn a_codec_or_level_that_there_is_not_is_refused_where_it_stands() {
         ("compression.type: brotli", "`compression.type` is `brotli`"),
         ("acks: 2", "`acks` is `2`"),
         ("linger.ms: soon", "`linger.ms` is `soon`"),
+        ("delivery.timeout.ms: 0", "`delivery.timeout.ms` is `0`"),
         ("partitioner: murmur3", "`partitioner` is `murmur3`"),
     ] {
         let error = parse(&sink(keys)).expect_err(keys);
