@@ -92,7 +92,7 @@ impl World {
         let sync = Duration::from_millis(SYNC_MILLIS[rng.below(4) as usize]);
         let disk = Memory::unreliable().with_latency(Arc::new(clock.clone()), sync);
         let network = Network::new(Rng::new(rng.bits()));
-        let recorder = Recorder::begin(Arc::new(clock.clone()), workload, seed, SLACK);
+        let recorder = Recorder::of_one_log(Arc::new(clock.clone()), workload, seed, SLACK);
         let (broker_clock, broker, has_begun) = (clock.elsewhere(), None, false);
         let (clients, faults) = (Vec::new(), BTreeMap::new());
         let mut world = Self {

@@ -85,11 +85,11 @@ impl Cluster {
     }
 
     fn begin(&mut self) {
-        self.note(What::Play { workload: "made up".into(), seed: 0, slack: 0 });
+        self.note(What::Play { workload: "made up".into(), seed: 0, slack: 0, shares_log: false });
         for number in 0..CLIENTS {
             let (acks, idempotent, timeout) = (Durability::All, true, 10_000);
             self.note(What::Producer { client: format!("p{number}"), acks, idempotent, timeout });
-            self.note(What::Consumer { client: format!("c{number}"), group: None });
+            self.note(What::Consumer { client: format!("c{number}"), group: None, resets: None });
             for partition in 0..PARTITIONS {
                 self.assign(number, partition, Start::Earliest);
                 self.stands.insert((number, partition), 0);

@@ -1,9 +1,12 @@
 //! What checkers want to know of a history, found once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use crate::history::{
-    Durability, Event, Fate, Fault, History, Log, Made, Partition, Record, Removal, Sent, What,
+    Durability, Event, Fate, Fault, History, Log, Made, Partition, Record, Removal, Sent, Start, What,
 };
 
 /// What checkers want to know of a history, found once.
@@ -22,6 +25,11 @@ pub(super) struct Facts<'a> {
     /// Where each consumer was last told, or said itself, that it stands in a partition.
     placed: BTreeMap<(&'a str, &'a Partition), usize>,
     removals: BTreeMap<&'a Partition, Vec<Removed>>,
+    /// For each value the event in which it was sent: nobody had it before.
+    sent: BTreeMap<&'a str, usize>,
+    /// Where consumers go on whose positions are lost.
+    resets: BTreeMap<&'a str, Start>,
+    shares_log: bool,
     leaders_are_steady: bool,
 }
 
@@ -65,8 +73,12 @@ impl<'a> Facts<'a> {
             slack: 0,
             placed: BTreeMap::new(),
             removals: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            resets: BTreeMap::new(),
+            shares_log: false,
             leaders_are_steady: true,
         };
+        facts.sent = facts.sends.iter().map(|it| (it.value, it.invoked)).collect();
         for (at, event) in history.events.iter().enumerate() {
             facts.learn(at, &event.what);
         }
@@ -85,7 +97,12 @@ impl<'a> Facts<'a> {
 
     fn learn(&mut self, at: usize, what: &'a What) {
         match what {
-            What::Play { slack, .. } => self.slack = *slack,
+            What::Play { slack, shares_log, .. } => {
+                (self.slack, self.shares_log) = (*slack, *shares_log);
+            }
+            What::Consumer { client, resets: Some(to), .. } => {
+                self.resets.insert(client, *to);
+            }
             What::Producer { client, acks, idempotent, timeout } => {
                 let terms = Terms { acks: *acks, idempotent: *idempotent, timeout: *timeout };
                 self.producers.insert(client, terms);
@@ -107,35 +124,68 @@ impl<'a> Facts<'a> {
             What::Crashed { client } => {
                 self.crashed.entry(client).or_insert(at);
             }
-            What::Fault(Fault::Cut | Fault::Unreachable { .. }) => (),
-            What::Fault(_) => self.leaders_are_steady = false,
+            What::Fault(it) if costs_tail(it) => self.leaders_are_steady = false,
             _ => (),
         }
     }
 
-    /// Whether somebody may have taken this record out of its log.
-    pub(super) fn may_be_removed(&self, partition: &Partition, offset: i64) -> bool {
-        self.removed(partition).any(|it| it.from <= offset && offset < it.to)
+    /// Whether somebody may have taken out of its log what was at this offset at some moment from an event on. Who
+    /// took something out before that did not take this.
+    pub(super) fn may_be_removed(&self, partition: &Partition, offset: i64, since: usize) -> bool {
+        self.removed(partition, since).any(|it| it.has(offset))
     }
 
-    /// Whether somebody took any record out of a log.
-    pub(super) fn is_whole(&self, partition: &Partition) -> bool {
-        self.removed(partition).next().is_none()
+    /// Whether nobody took any record out of a log from an event on.
+    pub(super) fn is_whole(&self, partition: &Partition, since: usize) -> bool {
+        self.removed(partition, since).next().is_none()
     }
 
     /// Whether the end of a log, or all of it, was lost, so that something else may be where this record was.
-    pub(super) fn may_be_anothers(&self, partition: &Partition, offset: i64) -> bool {
-        self.removed(partition).any(|it| it.why.frees_offsets() && it.from <= offset && offset < it.to)
+    pub(super) fn may_be_anothers(&self, partition: &Partition, offset: i64, since: usize) -> bool {
+        self.removed(partition, since).any(|it| it.why.frees_offsets() && it.has(offset))
     }
 
     /// Whether the end of a log that had this offset, or followed on it, was lost.
-    pub(super) fn may_be_freed_below(&self, partition: &Partition, offset: i64) -> bool {
-        self.removed(partition).any(|it| it.why.frees_offsets() && it.from <= offset)
+    pub(super) fn may_be_freed_below(&self, partition: &Partition, offset: i64, since: usize) -> bool {
+        self.removed(partition, since).any(|it| it.why.frees_offsets() && it.from <= offset)
     }
 
-    /// Whether records were taken out of a log by one of these.
-    pub(super) fn was_removed(&self, partition: &Partition, by: impl Fn(Removal) -> bool) -> bool {
-        self.removed(partition).any(|it| by(it.why))
+    /// Whether somebody had a log begin behind this offset.
+    pub(super) fn may_be_trimmed(&self, partition: &Partition, offset: i64) -> bool {
+        self.removed(partition, 0).any(|it| !it.why.frees_offsets() && it.has(offset))
+    }
+
+    /// Whether records were taken out of a log by one of these within some events.
+    pub(super) fn was_removed(
+        &self,
+        partition: &Partition,
+        within: RangeInclusive<usize>,
+        by: impl Fn(Removal) -> bool,
+    ) -> bool {
+        self.removed(partition, *within.start()).any(|it| it.event <= *within.end() && by(it.why))
+    }
+
+    /// The first that saw something at an offset that nobody may have taken out.
+    pub(super) fn lasting<'b>(
+        &self,
+        partition: &Partition,
+        offset: i64,
+        sightings: &'b [Sighting<'a>],
+    ) -> Option<&'b Sighting<'a>> {
+        sightings.iter().find(|it| !self.may_be_removed(partition, offset, it.since))
+    }
+
+    /// Nobody had come to where this event has him before that one: what he was handed last was not sent.
+    pub(super) fn reached(&self, event: usize) -> usize {
+        match &self.events[event].what {
+            What::Poll { records, .. } => records.last().map_or(0, |it| self.sent_at(&it.1)),
+            _ => 0,
+        }
+    }
+
+    /// Where a consumer goes on whose position is lost, if that is known.
+    pub(super) fn reset_of(&self, client: &str) -> Option<Start> {
+        self.resets.get(client).copied()
     }
 
     /// Whether an offset may have been freed for others between two sightings.
@@ -146,18 +196,24 @@ impl<'a> Facts<'a> {
         [one, other]: [Sighting<'_>; 2],
     ) -> bool {
         let between = one.since.min(other.since)..one.event.max(other.event);
-        let mut freed = self.removed(partition).filter(|it| it.why.frees_offsets());
-        freed.any(|it| between.contains(&it.event) && it.from <= offset && offset < it.to)
+        let mut freed = self.removed(partition, between.start).filter(|it| it.why.frees_offsets());
+        freed.any(|it| between.contains(&it.event) && it.has(offset))
     }
 
     fn see_all(&mut self, partition: &'a Partition, records: &'a [Record], since: usize, event: usize) {
         for it in records {
+            let since = since.max(self.sent_at(&it.1));
             see(&mut self.seen, partition, it.0, Sighting { since, event, value: &it.1 });
         }
     }
 
-    fn removed(&self, partition: &Partition) -> impl Iterator<Item = &Removed> {
-        self.removals.get(partition).into_iter().flatten()
+    /// The event in which a value was sent; the first of all if nobody says so.
+    fn sent_at(&self, value: &str) -> usize {
+        self.sent.get(value).copied().unwrap_or_default()
+    }
+
+    fn removed(&self, partition: &Partition, since: usize) -> impl Iterator<Item = &Removed> {
+        self.removals.get(partition).into_iter().flatten().filter(move |it| since <= it.event)
     }
 
     /// Whether anything was written down after this time.
@@ -173,7 +229,7 @@ impl<'a> Facts<'a> {
     pub(super) fn must_stay(&self, client: &str) -> bool {
         match self.producers.get(client).map(|it| it.acks) {
             Some(Durability::All) => true,
-            Some(Durability::Leader) => self.leaders_are_steady,
+            Some(Durability::Leader) => self.shares_log || self.leaders_are_steady,
             Some(Durability::None) | None => false,
         }
     }
@@ -185,6 +241,28 @@ impl<'a> Facts<'a> {
     /// The topics to which anybody sent.
     pub(super) fn topics(&self) -> BTreeSet<&'a str> {
         self.sends.iter().map(|it| it.topic).collect()
+    }
+}
+
+impl Removed {
+    fn has(&self, offset: i64) -> bool {
+        (self.from..self.to).contains(&offset)
+    }
+}
+
+/// Whether a partition may get a leader by this that does not have all that the last one had.
+fn costs_tail(fault: &Fault) -> bool {
+    match fault {
+        Fault::LeaderMoved { .. }
+        | Fault::Stop { .. }
+        | Fault::Kill { .. }
+        | Fault::PowerLoss { .. }
+        | Fault::Freeze { .. } => true,
+        Fault::Back { .. }
+        | Fault::Cut
+        | Fault::Unreachable { .. }
+        | Fault::DiskFull { .. }
+        | Fault::Other { .. } => false,
     }
 }
 

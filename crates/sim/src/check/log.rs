@@ -12,8 +12,8 @@ pub(super) fn lost_writes(facts: &Facts<'_>) -> Vec<Found> {
     for it in facts.sends.iter().filter(|it| facts.must_stay(it.client)) {
         let (Fate::Acknowledged(partition, offset), Some(ended)) = (it.fate, it.ended) else { continue };
         let excused = match offset {
-            Some(offset) => facts.may_be_removed(partition, offset),
-            None => !facts.is_whole(partition),
+            Some(offset) => facts.may_be_removed(partition, offset, it.invoked),
+            None => !facts.is_whole(partition, it.invoked),
         };
         let is_there =
             places.get(it.value).is_some_and(|there| there.iter().any(|it| it.partition == partition));
@@ -74,7 +74,8 @@ fn misplaced(facts: &Facts<'_>) -> Vec<Found> {
             let what = format!("{} was sent to {} and acknowledged in {partition}", it.value, it.topic);
             found.push((vec![it.invoked, ended], what));
         }
-        let Some(told) = told.filter(|it| !facts.may_be_anothers(partition, *it)) else { continue };
+        let is_its_own = |told: &i64| !facts.may_be_anothers(partition, *told, it.invoked);
+        let Some(told) = told.filter(is_its_own) else { continue };
         let elsewhere = |there: &&Place<'_>| there.partition == partition && there.offset != told;
         let there = places.get(it.value).filter(|there| facts.is_idempotent(it.client) && there.len() == 1);
         for there in there.into_iter().flatten().filter(elsewhere) {
@@ -137,16 +138,18 @@ pub(super) fn vanished(facts: &Facts<'_>) -> Vec<Found> {
     for (partition, log) in &facts.logs {
         let there: BTreeMap<_, _> = log.records.iter().map(|(_, it)| (it.0, &*it.1)).collect();
         let seen = facts.seen.get(partition).into_iter().flatten();
-        for (offset, sightings) in seen.filter(|it| !facts.may_be_removed(partition, *it.0)) {
+        for (offset, sightings) in seen {
             let gone = sightings.iter().find(|it| {
-                facts.is_poll(it.event) && there.get(offset).is_none_or(|there| *there != it.value)
+                facts.is_poll(it.event)
+                    && there.get(offset).is_none_or(|there| *there != it.value)
+                    && !facts.may_be_removed(partition, *offset, it.since)
             });
             found.extend(gone.map(|it| {
                 let what = format!("{} was read in {partition} @ {offset} and is not there", it.value);
                 (vec![it.event], what)
             }));
         }
-        if log.start > 0 && !facts.may_be_removed(partition, log.start - 1) {
+        if log.start > 0 && !facts.may_be_trimmed(partition, log.start - 1) {
             let told = log.records.first().map(|it| it.0);
             let what = format!("{partition} begins at {} and nobody removed what was before", log.start);
             found.push((told.into_iter().collect(), what));

@@ -30,7 +30,7 @@ pub(super) enum Move<'a> {
     /// It begins somewhere: a partition was assigned.
     Begin(Start),
     /// The user sends it elsewhere.
-    Seek,
+    Seek(Start),
     /// It moves by itself.
     Jump { from: Option<i64>, to: i64, cause: Cause },
     /// It moves by reading.
@@ -56,7 +56,9 @@ pub(super) fn steps(events: &[Event]) -> Vec<Step<'_>> {
             What::Assigned { client, partition, start, .. } => {
                 (client, partition, Move::Begin(*start), Stand::Begins(*start))
             }
-            What::Seek { client, partition, start } => (client, partition, Move::Seek, Stand::Begins(*start)),
+            What::Seek { client, partition, start } => {
+                (client, partition, Move::Seek(*start), Stand::Begins(*start))
+            }
             What::Jump { client, partition, from, to, cause } => {
                 let what = Move::Jump { from: *from, to: *to, cause: *cause };
                 (client, partition, what, Stand::At(*to))

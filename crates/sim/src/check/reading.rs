@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     Found,
-    facts::Facts,
+    facts::{Facts, Sighting},
     positions::{Move, Stand, Step, steps},
 };
-use crate::history::{Cause, Partition, Record, Removal, What};
+use crate::history::{Cause, Partition, Record, Removal, Start, What};
 
 /// I5: from one poll to the next, nothing is left out and nothing comes again, unless an event in between says that
 /// the position moved.
@@ -47,8 +47,11 @@ pub(super) fn silent_resets(facts: &Facts<'_>) -> Vec<Found> {
                 found.extend(discontinuity(facts, &step, records, from..next, since));
             }
             (Move::Jump { from, to, cause }, before) => {
-                found.extend(groundless(facts, &step, from, to, cause));
-                if let (Some(from), Some((Stand::At(stood), since))) = (from, before) {
+                let left = from.or(step.stood());
+                let is_vague = before.is_some_and(|it| it.0 == Stand::Begins(Start::Earliest));
+                found.extend(groundless(facts, &step, from.or(left.filter(|_| !is_vague)), to, cause));
+                found.extend(left.and_then(|left| overshot(facts, &step, left..to)));
+                if let (Some(from), Some(stood), Some((_, since))) = (from, step.stood(), before) {
                     found.extend(discontinuity(facts, &step, &[], stood..from, since));
                 }
             }
@@ -92,15 +95,15 @@ pub(super) fn duties<'a>(facts: &Facts<'a>) -> Vec<Duty<'a>> {
         let What::Drained { audience } = &event.what else { continue };
         for ((_, partition), reading) in audiences.iter().filter(|it| it.0.0 == audience) {
             let seen = facts.seen.get(partition).into_iter().flatten();
-            let due = seen.filter(|(offset, _)| reading.has_to_see(**offset));
-            for (offset, sightings) in due.filter(|it| !facts.may_be_removed(partition, *it.0)) {
+            for (offset, sightings) in seen.filter(|(offset, _)| reading.has_to_see(**offset)) {
+                let Some(it) = facts.lasting(partition, *offset, sightings) else { continue };
                 duties.push(Duty {
                     audience,
                     partition,
-                    record: Record(*offset, sightings[0].value.to_owned()),
-                    written: sightings[0].event,
+                    record: Record(*offset, it.value.to_owned()),
+                    written: it.event,
                     drained,
-                    handed: reading.handed.get(offset).copied().filter(|it| *it < drained),
+                    handed: reading.handed.get(&(*offset, it.value)).copied().filter(|it| *it < drained),
                 });
             }
         }
@@ -115,10 +118,10 @@ struct Reading<'a> {
     begun: Option<i64>,
     /// What was passed over with an event that says so.
     passed: Vec<Range<i64>>,
-    /// Who was sent elsewhere and has not read on, and where it stood.
+    /// Who was sent where nobody knows and has not read on, and where it stood.
     left: BTreeMap<&'a str, i64>,
-    /// Each offset, and the event in which it was handed out first.
-    handed: BTreeMap<i64, usize>,
+    /// What was handed out at each offset, and the event in which it was first.
+    handed: BTreeMap<(i64, &'a str), usize>,
 }
 
 impl<'a> Reading<'a> {
@@ -132,18 +135,25 @@ impl<'a> Reading<'a> {
         self.begun = Some(self.begun.map_or(at, |it| it.min(at)));
     }
 
-    fn take(&mut self, step: &Step<'a>) {
+    /// Takes in a step of somebody who left that offset, if it is known.
+    fn take(&mut self, step: &Step<'a>, left: Option<i64>) {
         match step.what {
             Move::Begin(start) => {
                 start.offset().into_iter().for_each(|it| self.begin(it));
             }
-            Move::Seek => {
-                if let Some(from) = step.stood() {
-                    self.left.entry(step.client).or_insert(from);
+            Move::Seek(start) => match (start.offset(), left) {
+                (Some(to), left) => {
+                    let left = self.left.remove(step.client).or(left);
+                    self.passed.extend(left.map(|left| left..to));
+                    self.begin(to);
                 }
-            }
-            Move::Jump { from, to, .. } => {
-                self.passed.extend(from.or(step.stood()).map(|from| from..to));
+                (None, Some(left)) => {
+                    self.left.entry(step.client).or_insert(left);
+                }
+                (None, None) => (),
+            },
+            Move::Jump { to, .. } => {
+                self.passed.extend(left.map(|left| left..to));
                 self.begin(to);
             }
             Move::Read { records, next } => {
@@ -151,7 +161,7 @@ impl<'a> Reading<'a> {
                 self.passed.extend(self.left.remove(step.client).map(|from| from..first));
                 self.begin(first);
                 for it in records {
-                    self.handed.entry(it.0).or_insert(step.event);
+                    self.handed.entry((it.0, &it.1)).or_insert(step.event);
                 }
             }
         }
@@ -162,14 +172,21 @@ impl<'a> Reading<'a> {
 fn audiences<'a>(facts: &Facts<'a>) -> BTreeMap<(&'a str, &'a Partition), Reading<'a>> {
     let mut groups = BTreeMap::new();
     for event in facts.events {
-        if let What::Consumer { client, group: Some(group) } = &event.what {
+        if let What::Consumer { client, group: Some(group), .. } = &event.what {
             groups.insert(&**client, &**group);
         }
     }
     let mut audiences = BTreeMap::<_, Reading<'_>>::new();
     for step in steps(facts.events) {
         let audience = groups.get(step.client).copied().unwrap_or(step.client);
-        audiences.entry((audience, step.partition)).or_default().take(&step);
+        // Who leaves a topic that was made anew stood at an offset of the one before, or at none that is known.
+        let is_anew = facts.was_removed(step.partition, 0..=step.event, |it| it == Removal::Recreated);
+        let left = match step.what {
+            Move::Jump { from: Some(from), .. } => Some(from),
+            _ => step.stood(),
+        };
+        let left = left.map(|it| if is_anew { 0 } else { it });
+        audiences.entry((audience, step.partition)).or_default().take(&step, left);
     }
     audiences
 }
@@ -201,37 +218,63 @@ fn discontinuity(
     }
     let handed: BTreeSet<_> = records.iter().map(|it| it.0).collect();
     let seen = facts.seen.get(partition)?;
-    let mut skipped = seen.range(range).filter(|(offset, _)| !handed.contains(offset));
-    let (offset, sightings) = skipped.find(|(offset, _)| !facts.may_be_removed(partition, **offset))?;
-    let what = format!(
-        "{client} stood at {from} of {partition} and was not handed {} @ {offset}",
-        sightings[0].value
-    );
-    Some((vec![since, step.event, sightings[0].event], what))
+    let skipped = seen.range(range).filter(|(offset, _)| !handed.contains(offset));
+    let (offset, it) = lasting(facts, step, skipped)?;
+    let what = format!("{client} stood at {from} of {partition} and was not handed {} @ {offset}", it.value);
+    Some((vec![since, step.event, it.event], what))
+}
+
+/// The first of these that may have been there at a step, and that nobody may have taken out.
+fn lasting<'a, 'b>(
+    facts: &Facts<'a>,
+    step: &Step<'_>,
+    seen: impl Iterator<Item = (&'b i64, &'b Vec<Sighting<'a>>)>,
+) -> Option<(i64, &'b Sighting<'a>)>
+where
+    'a: 'b,
+{
+    let mut lasting =
+        seen.filter_map(|(offset, it)| Some((*offset, facts.lasting(step.partition, *offset, it)?)));
+    lasting.find(|(_, it)| it.since <= step.event)
+}
+
+/// A jump over something that is there, by somebody who is not to go on at the end or at some time.
+fn overshot(facts: &Facts<'_>, step: &Step<'_>, over: Range<i64>) -> Option<Found> {
+    let (client, partition) = (step.client, step.partition);
+    if over.is_empty() || facts.reset_of(client).is_some_and(|it| it.offset().is_none()) {
+        return None;
+    }
+    let to = over.end;
+    let (offset, it) = lasting(facts, step, facts.seen.get(partition)?.range(over))?;
+    let what = format!("{client} went to {to} of {partition} over {} @ {offset}", it.value);
+    Some((vec![step.event, it.event], what))
 }
 
 /// A jump for a cause that is not there.
 fn groundless(facts: &Facts<'_>, step: &Step<'_>, from: Option<i64>, to: i64, cause: Cause) -> Option<Found> {
     let (client, partition) = (step.client, step.partition);
+    let reached = step.before.map_or(0, |(_, event)| facts.reached(event));
+    let was_removed = |by: fn(Removal) -> bool| facts.was_removed(partition, reached..=step.event, by);
     let what = match cause {
-        Cause::OutOfRange => {
-            let from = from.filter(|it| is_in_log(facts, partition, *it))?;
+        Cause::OutOfRange | Cause::Other => {
+            let from = from.filter(|it| is_in_log(facts, partition, *it, reached))?;
             format!("{client} went from {from} of {partition} to {to} as if the log had not that offset")
         }
-        Cause::Truncated if !facts.was_removed(partition, Removal::frees_offsets) => {
+        Cause::Truncated if !was_removed(Removal::frees_offsets) => {
             format!("{client} went to {to} of {partition} as if the log had lost its end")
         }
-        Cause::Recreated if !facts.was_removed(partition, |it| it == Removal::Recreated) => {
+        Cause::Recreated if !was_removed(|it| it == Removal::Recreated) => {
             format!("{client} went to {to} of {partition} as if the topic had been made anew")
         }
-        Cause::Truncated | Cause::Recreated | Cause::Other => return None,
+        Cause::Truncated | Cause::Recreated => return None,
     };
     Some((vec![step.event], what))
 }
 
-/// Whether, as far as is known, a log had this offset all the time: that of a record, or of the next one.
-fn is_in_log(facts: &Facts<'_>, partition: &Partition, offset: i64) -> bool {
+/// Whether, as far as is known, a log had this offset from an event on: that of a record, or of the next one.
+fn is_in_log(facts: &Facts<'_>, partition: &Partition, offset: i64, since: usize) -> bool {
     let Some(log) = facts.logs.get(partition) else { return false };
-    let was_lost = facts.may_be_removed(partition, offset) || facts.may_be_freed_below(partition, offset);
+    let was_lost =
+        facts.may_be_removed(partition, offset, since) || facts.may_be_freed_below(partition, offset, since);
     (log.start..=log.end).contains(&offset) && !was_lost
 }

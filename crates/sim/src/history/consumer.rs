@@ -28,8 +28,9 @@ impl Reader {
         partitions: impl IntoIterator<Item = (TopicPartition, Offset)>,
     ) -> Result<Self> {
         let partitions: Vec<_> = partitions.into_iter().collect();
+        let resets = config.start.offset().map(Start::from);
         let inner = client.consumer().config(config).assign(partitions.clone()).await?;
-        let scribe = Scribe::begin(recorder, name.into(), None, inner.notices());
+        let scribe = Scribe::begin(recorder, name.into(), (None, resets), inner.notices());
         for (partition, offset) in &partitions {
             scribe.assigned(AssignmentId(0), partition, (*offset).into());
         }
@@ -101,10 +102,12 @@ impl Member {
         config: config::Consumer,
         (group, topics): (&str, &[&str]),
     ) -> Result<Self> {
-        let start = config.start.offset().map_or(Start::Latest, Start::from);
+        let resets = config.start.offset().map(Start::from);
         let topics = topics.iter().map(|it| (*it).to_owned());
         let inner = client.consumer().config(config).group(group).subscribe(topics).await?;
-        let scribe = Scribe::begin(recorder, name.into(), Some(group.to_owned()), inner.notices());
+        let group = Some(group.to_owned());
+        let scribe = Scribe::begin(recorder, name.into(), (group, resets), inner.notices());
+        let start = resets.unwrap_or(Start::Latest);
         Ok(Self { inner, scribe, start, assigned: BTreeMap::new() })
     }
 
@@ -183,8 +186,13 @@ struct Scribe {
 }
 
 impl Scribe {
-    fn begin(recorder: &Recorder, name: String, group: Option<String>, notices: Notices) -> Self {
-        recorder.note(What::Consumer { client: name.clone(), group });
+    fn begin(
+        recorder: &Recorder,
+        name: String,
+        (group, resets): (Option<String>, Option<Start>),
+        notices: Notices,
+    ) -> Self {
+        recorder.note(What::Consumer { client: name.clone(), group, resets });
         Self { recorder: recorder.clone(), name, notices }
     }
 

@@ -31,6 +31,9 @@ pub enum What {
         seed: u64,
         /// How late a deadline may be noticed: nearly nothing where time is virtual, seconds on a busy machine.
         slack: u64,
+        /// Whether all nodes have one log, so that no leader lacks what another had.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        shares_log: bool,
     },
     /// A producer that will send. Its values are `client:number`, the numbers rising in the order of sending.
     Producer {
@@ -50,6 +53,9 @@ pub enum What {
         /// The group it is a member of, if it is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<String>,
+        /// Where it goes on when its position is lost, if it does and that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resets: Option<Start>,
     },
     /// Somebody calls a client.
     Invoke {

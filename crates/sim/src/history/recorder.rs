@@ -29,8 +29,18 @@ struct State {
 impl Recorder {
     /// A history that begins now: of what is played, from which seed, and how late a deadline may be noticed.
     pub fn begin(clock: Arc<dyn Clock>, workload: &str, seed: u64, slack: Duration) -> Self {
+        Self::with(clock, (workload, seed), slack, false)
+    }
+
+    /// The same where all nodes have one log.
+    pub fn of_one_log(clock: Arc<dyn Clock>, workload: &str, seed: u64, slack: Duration) -> Self {
+        Self::with(clock, (workload, seed), slack, true)
+    }
+
+    fn with(clock: Arc<dyn Clock>, (workload, seed): (&str, u64), slack: Duration, shares_log: bool) -> Self {
         let recorder = Self(Arc::new(Shared { clock, state: Mutex::default() }));
-        recorder.note(What::Play { workload: workload.to_owned(), seed, slack: micros(slack) });
+        let (workload, slack) = (workload.to_owned(), micros(slack));
+        recorder.note(What::Play { workload, seed, slack, shares_log });
         recorder
     }
 
