@@ -15,6 +15,8 @@ pub enum Plant {
     EpochNotBumped,
     /// The producer sends a batch again under a new number.
     RetryRenumbered,
+    /// The producer does not send a batch again once the connection broke.
+    RetryForgotten,
     /// The producer sends the parts of a batch in reverse.
     PartsReversed,
     /// The producer takes a batch for delivered of which nobody knows.
@@ -37,8 +39,12 @@ pub enum Plant {
     SeekKeepsFetched,
     /// The consumer hands out what is below its position, as it came in one batch with what is not.
     BelowPositionHanded,
+    /// The client does not let go of a connection that is of no use any more.
+    ConnectionKept,
     /// The broker acknowledges before the sync.
     AcknowledgedUnsynced,
+    /// The broker lets readers have what is not synced.
+    UnsyncedServed,
     /// The broker syncs its files and not the folder they are in.
     FolderNotSynced,
     /// The broker forgets who wrote what when it recovers.
@@ -55,6 +61,7 @@ impl Plant {
         Self::SequenceReused,
         Self::EpochNotBumped,
         Self::RetryRenumbered,
+        Self::RetryForgotten,
         Self::PartsReversed,
         Self::DeliveredInDoubt,
         Self::FailedInDoubt,
@@ -66,7 +73,9 @@ impl Plant {
         Self::CommittedIgnored,
         Self::SeekKeepsFetched,
         Self::BelowPositionHanded,
+        Self::ConnectionKept,
         Self::AcknowledgedUnsynced,
+        Self::UnsyncedServed,
         Self::FolderNotSynced,
         Self::WindowsForgotten,
         Self::DuplicateMisplaced,

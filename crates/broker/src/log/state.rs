@@ -129,10 +129,11 @@ impl State {
         match numbered.map_or(Check::Append, |it| partition.windows.check(&it)) {
             Check::Append => (),
             Check::Refused(code) => return Err(code.into()),
-            Check::Duplicate(Remembered { base_offset, .. }) => {
+            Check::Duplicate(Remembered { mut base_offset, .. }) => {
+                if planted(Plant::DuplicateMisplaced) {
+                    base_offset = partition.end;
+                }
                 // Its own position is no later than that of the last batch there.
-                let base_offset =
-                    if planted(Plant::DuplicateMisplaced) { partition.end } else { base_offset };
                 return Ok(Appended { base_offset, position: Position(partition.written), duplicate: true });
             }
         }
@@ -146,6 +147,11 @@ impl State {
         self.contents.take_in(to, Unmoved { position, at: now, header, bytes });
         let (offset, bytes) = (header.last_offset() + 1, header.length);
         self.unsettled.push_back(Unsettled { position, of: to, offset, bytes });
+        if planted(Plant::UnsyncedServed)
+            && let Some(partition) = self.contents.partition(to)
+        {
+            partition.on_settled(offset, 0);
+        }
         Ok(Appended { base_offset: header.base_offset, position: Position(position), duplicate: false })
     }
 

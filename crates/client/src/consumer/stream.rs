@@ -229,6 +229,10 @@ impl PartitionStream {
             self.position = Some(next_offset);
             return Ok(None);
         }
+        let mut first = position;
+        if planted(Plant::BelowPositionHanded) {
+            first = at;
+        }
         let leader_epoch = batch.leader_epoch;
         let opened = self.way.context.decompressors.lend(|it| batch.decompress_with(it, Limits::default()));
         let records = opened.map_err(|error| self.corrupt(at, error))?;
@@ -236,7 +240,7 @@ impl PartitionStream {
         let origin = Origin {
             topic_partition: self.topic_partition.clone(),
             assignment: self.assignment,
-            first: if planted(Plant::BelowPositionHanded) { at } else { position },
+            first,
             next_offset,
             high_watermark,
             leader_epoch,

@@ -11,6 +11,7 @@ use tokio::{
 use tracing::debug;
 use vltava_core::{
     Moment,
+    planted::{Plant, planted},
     session::{Cut, Fate, Pace, Pipeline, Versions},
 };
 use vltava_wire::{Api, EncodeError, Encoder, Request, frame};
@@ -293,6 +294,9 @@ impl Socket {
             if let Order::Ask(ask) = order {
                 ask.reply.fail(end.clone());
             }
+        }
+        if planted(Plant::ConnectionKept) {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -115,7 +115,10 @@ impl Open {
     pub(super) fn tell_flushed(&mut self) {
         let Self { flushes, batches, .. } = self;
         // Who is told notices that nobody is there to tell.
-        flushes.retain(|(mark, _)| !batches.is_flushed(*mark) && !planted(Plant::FlushedEarly));
+        flushes.retain(|(mark, _)| !batches.is_flushed(*mark));
+        if planted(Plant::FlushedEarly) {
+            flushes.clear();
+        }
     }
 
     /// The driver goes.

@@ -157,8 +157,10 @@ impl Positions {
             self.change(&partition, |it| {
                 it.replica = None;
                 it.watch.met = Some(Stall::Cut(node));
-                if let State::At(point) = &mut it.state {
-                    point.offset += i64::from(planted(Plant::ErrorSkipped));
+                if planted(Plant::ErrorSkipped)
+                    && let State::At(point) = &mut it.state
+                {
+                    point.offset += 1;
                 }
             });
             if planted(Plant::ResetOnTemporaryError) {

@@ -7,7 +7,7 @@
 //! if all its copies are known not to be written; one that may be written fails, and says so, since a copy of it
 //! under another number would not be known as one. One fails, too, behind which another is written already.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use vltava_wire::{ErrorCode, record::RecordError};
 
@@ -255,7 +255,10 @@ impl<P> Sequence<P> {
             self.next_key += 1;
             self.batches
                 .insert(at, Batch { key, payload: Some(payload), count, numbered: number, state, ..whole });
-            at += usize::from(!planted(Plant::PartsReversed));
+            if planted(Plant::PartsReversed) {
+                continue;
+            }
+            at += 1;
         }
         self.settle();
     }
@@ -404,6 +407,9 @@ impl<P> Sequence<P> {
         batch.failures += 1;
         batch.doubt |= doubt;
         batch.state = State::Ready(now + self.backoff.after(batch.failures, rng));
+        if planted(Plant::RetryForgotten) {
+            batch.state = State::Ready(now + Duration::from_secs(86_400));
+        }
     }
 
     /// Tells the owner that a batch is given up. If it has a number, that is a gap, so numbers start again.
@@ -411,11 +417,14 @@ impl<P> Sequence<P> {
         let batch = &mut self.batches[index];
         let in_flight = matches!(batch.state, State::Sent { .. });
         let answered = matches!(reason, Reason::Refused(..) | Reason::Encoding(_));
-        let maybe_written = (batch.doubt || (in_flight && !answered)) && !planted(Plant::FailedInDoubt);
-        let outcome = match maybe_written && planted(Plant::DeliveredInDoubt) {
-            true => Ok(Written { base_offset: None, log_append_time: None }),
-            false => Err(Failure { reason, maybe_written }),
-        };
+        let mut maybe_written = batch.doubt || (in_flight && !answered);
+        if planted(Plant::FailedInDoubt) {
+            maybe_written = false;
+        }
+        let mut outcome = Err(Failure { reason, maybe_written });
+        if planted(Plant::DeliveredInDoubt) && maybe_written {
+            outcome = Ok(Written { base_offset: None, log_append_time: None });
+        }
         self.finished.extend(batch.payload.take().map(|it| (it, outcome)));
         if let Some(numbered) = batch.numbered {
             match &mut self.numbering {
@@ -480,7 +489,10 @@ impl Numbering {
     /// The numbers from 0 in the next epoch, if there is one under this identity.
     fn renewed(self, renewal: Renewal, retired: &mut Option<i64>) -> Option<Self> {
         let Identity { id, epoch } = self.producer;
-        match epoch.checked_add(i16::from(!planted(Plant::EpochNotBumped))) {
+        if planted(Plant::EpochNotBumped) && renewal == Renewal::InNewEpoch {
+            return Some(Self { next: Number::default(), proven: false, ..self });
+        }
+        match epoch.checked_add(1) {
             // The last epoch is left alone: brokers keep it for themselves.
             Some(epoch) if epoch < i16::MAX && renewal == Renewal::InNewEpoch => {
                 Some(Self { producer: Identity { id, epoch }, next: Number::default(), proven: false })
@@ -495,8 +507,6 @@ impl Numbering {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const NOW: Moment = Moment(1_000_000);

@@ -59,7 +59,9 @@ pub(crate) fn answer(call: Call<'_>, request: ProduceRequest) -> Answer<ProduceR
         let failed = partitions(&mut response).any(|it| it.error_code != ErrorCode::None.code());
         return if failed { Answer::Close("a batch was refused") } else { Answer::Silence };
     }
-    let last = if planted(Plant::AcknowledgedUnsynced) { Position::default() } else { last };
+    if planted(Plant::AcknowledgedUnsynced) {
+        last = Position::default();
+    }
     let settled = call.node.settled(last);
     Answer::Later(Box::pin(async move {
         if let Err(code) = settled.await {
