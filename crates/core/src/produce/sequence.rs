@@ -255,10 +255,9 @@ impl<P> Sequence<P> {
             self.next_key += 1;
             self.batches
                 .insert(at, Batch { key, payload: Some(payload), count, numbered: number, state, ..whole });
-            if planted(Plant::PartsReversed) {
-                continue;
+            if !planted(Plant::PartsReversed) {
+                at += 1;
             }
-            at += 1;
         }
         self.settle();
     }
@@ -417,10 +416,7 @@ impl<P> Sequence<P> {
         let batch = &mut self.batches[index];
         let in_flight = matches!(batch.state, State::Sent { .. });
         let answered = matches!(reason, Reason::Refused(..) | Reason::Encoding(_));
-        let mut maybe_written = batch.doubt || (in_flight && !answered);
-        if planted(Plant::FailedInDoubt) {
-            maybe_written = false;
-        }
+        let maybe_written = (batch.doubt || (in_flight && !answered)) && !planted(Plant::FailedInDoubt);
         let mut outcome = Err(Failure { reason, maybe_written });
         if planted(Plant::DeliveredInDoubt) && maybe_written {
             outcome = Ok(Written { base_offset: None, log_append_time: None });
@@ -489,10 +485,7 @@ impl Numbering {
     /// The numbers from 0 in the next epoch, if there is one under this identity.
     fn renewed(self, renewal: Renewal, retired: &mut Option<i64>) -> Option<Self> {
         let Identity { id, epoch } = self.producer;
-        if planted(Plant::EpochNotBumped) && renewal == Renewal::InNewEpoch {
-            return Some(Self { next: Number::default(), proven: false, ..self });
-        }
-        match epoch.checked_add(1) {
+        match epoch.checked_add(i16::from(!planted(Plant::EpochNotBumped))) {
             // The last epoch is left alone: brokers keep it for themselves.
             Some(epoch) if epoch < i16::MAX && renewal == Renewal::InNewEpoch => {
                 Some(Self { producer: Identity { id, epoch }, next: Number::default(), proven: false })

@@ -1,8 +1,7 @@
 //! What can happen: the one schema of a line, whoever writes it down.
 //!
 //! Calls of clients are an `invoke` and later an `ok`, a `fail` (it is certain that nothing was done) or an `info`
-//! (nobody knows). What a client says by itself, what the world does to it, and what is found in the end are lines of
-//! their own. Times and durations are in microseconds.
+//! (nobody knows). All else is a line of its own. Times and durations are in microseconds.
 
 use std::fmt;
 
