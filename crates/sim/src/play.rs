@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::{
@@ -207,12 +208,21 @@ fn is_trouble(what: &What) -> bool {
     matches!(what, What::Fault(fault) if !matches!(fault, Fault::Back { .. }))
 }
 
+/// As JSON whose keys a reader understands, for the page of what is tested.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plays, events, sends, acknowledged, handed, troubles, in_time, faults } = self;
-        write!(f, "{plays} plays, {events} events, {sends} records sent, {acknowledged} acknowledged, ")?;
-        write!(f, "{handed} handed out, {troubles} troubles, {in_time} of them while records were sent; ")?;
         let faults: Vec<_> = faults.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        f.write_str(&faults.join(", "))
+        let told = json!({
+            "plays": plays,
+            "events": events,
+            "records sent": sends,
+            "records acknowledged": acknowledged,
+            "records handed out": handed,
+            "troubles": troubles,
+            "troubles while records were sent": in_time,
+            "of which": faults.join(", "),
+        });
+        write!(f, "{told}")
     }
 }

@@ -10,7 +10,7 @@ const SEEDS: u64 = 12;
 fn check(name: &str) {
     let workload = WORKLOADS.iter().find(|it| it.name == name).expect("it is in the table");
     let tally = workload.check(seeds(SEEDS));
-    println!("{name}: {tally}");
+    println!("figures: {name} {tally}");
 }
 
 #[test]
