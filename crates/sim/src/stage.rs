@@ -36,6 +36,11 @@ pub const RECOVERY: Duration = Duration::from_secs(60);
 /// By then everything has arrived that was sent while the network was at its slowest.
 const IN_FLIGHT: Duration = Duration::from_secs(2);
 
+/// By then whoever reads a topic that was made anew knows it, also if he asked over a connection that leads nowhere:
+/// half a minute may pass until he asks again. Before, its end means nothing to him: he stands in the topic that is
+/// gone, perhaps behind that end.
+const NOTICED: Duration = Duration::from_secs(45);
+
 /// By then the sessions of members that died have ended, and whoever is left has read everything.
 const SESSIONS: Duration = Duration::from_secs(60);
 
@@ -67,6 +72,8 @@ impl Peace {
 /// Somebody who reads until he is told where to end.
 struct Audience {
     name: String,
+    /// Whether he has to find out first which of his topics were made anew.
+    recovers: bool,
     end: oneshot::Sender<Ends>,
     task: JoinHandle<()>,
 }
@@ -177,9 +184,10 @@ impl Stage {
             reading.partitions.clone(),
         );
         let reader = reader.await.expect("its partitions can be named");
-        let (name, rng, (end, ends)) = (reading.name.clone(), self.rng(), oneshot::channel());
+        let (name, recovers) = (reading.name.clone(), reading.recovers);
+        let (rng, (end, ends)) = (self.rng(), oneshot::channel());
         let task = tokio::spawn(read(reader, reading, rng, ends));
-        self.readers.push(Audience { name, end, task });
+        self.readers.push(Audience { name, recovers, end, task });
     }
 
     /// Has somebody become a member of the one group that there is.
@@ -226,8 +234,11 @@ impl Stage {
         }
         // What was given up may still be on its way to a broker.
         sleep(IN_FLIGHT).await;
+        if self.readers.iter().any(|it| it.recovers) {
+            sleep(NOTICED).await;
+        }
         let partitions = self.world.partitions();
-        self.end_reading(&partitions, deadline).await;
+        self.end_reading(&partitions, Instant::now() + RECOVERY).await;
         self.tell_logs(&partitions).await;
         self.end_group(deadline + SESSIONS).await;
         self.onlookers.drain(..).for_each(|it| it.abort());
@@ -243,7 +254,7 @@ impl Stage {
         let marks = marks.expect("the broker answers");
         let ends: Ends = marks.into_iter().map(|(partition, it)| (partition, it.end)).collect();
         let mut tasks = Vec::new();
-        for Audience { name, end, task } in self.readers.drain(..) {
+        for Audience { name, end, task, .. } in self.readers.drain(..) {
             // Whoever is gone has panicked, which is found below.
             let _ = end.send(ends.clone());
             tasks.push((name, task));

@@ -116,7 +116,7 @@ async fn a_response_that_is_full_reads_no_more() {
     disk.damage(&second, 0..60).unwrap();
     let one = records_bytes(&mut caller).await;
     for (max_bytes, code) in
-        [(1, ErrorCode::None), (one, ErrorCode::None), (one + 1, ErrorCode::KafkaStorageError)]
+        [(1, ErrorCode::None), (one, ErrorCode::None), (one + 1, ErrorCode::CorruptMessage)]
     {
         let mut request = FetchRequest { max_bytes, ..fetch(0, 0) };
         let other = FetchPartition { partition: 1, ..request.topics[0].partitions[0].clone() };
