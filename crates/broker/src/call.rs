@@ -1,6 +1,6 @@
 //! One request as an API sees it, and the ways to answer it.
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{collections::BTreeSet, fmt, pin::Pin, sync::Arc};
 
 use vltava_core::cluster::NodeId;
 use vltava_wire::ErrorCode;
@@ -40,6 +40,13 @@ impl Directory {
     /// In order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (NodeId, &Advertised)> {
         (1..).map(NodeId).zip(self.0.iter())
+    }
+
+    /// Those of these nodes that there are, once each and in order.
+    pub(crate) fn named(&self, nodes: impl Iterator<Item = i32>) -> impl Iterator<Item = (i32, &Advertised)> {
+        // Where nobody is named, as nearly always, nothing is allocated.
+        let named: BTreeSet<_> = nodes.filter(|it| *it >= 0).collect();
+        self.iter().map(|(node, at)| (node.0, at)).filter(move |(node, _)| named.contains(node))
     }
 }
 

@@ -1,21 +1,15 @@
-//! A gate that many tasks stand behind until it closes. They are woken in the order in which they came, so that what
-//! happened can be played again; a watch channel of tokio's wakes them in any order.
+//! A gate that many tasks stand behind until it closes. They are woken in the order in which they came.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
-use tokio::sync::Notify;
+use crate::watched::Watched;
 
 /// Whether a gate is closed, and who is still behind it.
 pub(crate) struct Gate(Arc<Shared>);
 
 struct Shared {
-    is_closed: AtomicBool,
-    closed: Notify,
-    behind: AtomicUsize,
-    left: Notify,
+    is_closed: Watched<bool>,
+    behind: Watched<usize>,
 }
 
 /// Stands behind a gate, as long as it lives.
@@ -24,38 +18,29 @@ pub(crate) struct Guest(Arc<Shared>);
 impl Gate {
     /// A gate that is closed, with nobody behind it.
     pub(crate) fn closed() -> Self {
-        let (is_closed, behind) = (AtomicBool::new(true), AtomicUsize::new(0));
-        Self(Arc::new(Shared { is_closed, closed: Notify::new(), behind, left: Notify::new() }))
+        Self(Arc::new(Shared { is_closed: Watched::new(true), behind: Watched::new(0) }))
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.is_closed.load(Ordering::SeqCst)
+        self.0.is_closed.now()
     }
 
     pub(crate) fn open(&self) {
-        self.0.is_closed.store(false, Ordering::SeqCst);
+        self.0.is_closed.update(|it| *it = false);
     }
 
     /// Has all who are behind it leave.
     pub(crate) fn close(&self) {
-        self.0.is_closed.store(true, Ordering::SeqCst);
-        self.0.closed.notify_waiters();
+        self.0.is_closed.update(|it| *it = true);
     }
 
     pub(crate) fn enter(&self) -> Guest {
-        self.0.behind.fetch_add(1, Ordering::SeqCst);
-        Guest(self.0.clone())
+        Guest::of(&self.0)
     }
 
     /// Completes once nobody is behind it.
     pub(crate) async fn empty(&self) {
-        loop {
-            let left = self.0.left.notified();
-            if self.0.behind.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            left.await;
-        }
+        self.0.behind.until(|it| *it == 0).await;
     }
 }
 
@@ -66,30 +51,26 @@ impl Drop for Gate {
 }
 
 impl Guest {
+    fn of(shared: &Arc<Shared>) -> Self {
+        shared.behind.update(|it| *it += 1);
+        Self(shared.clone())
+    }
+
     /// Completes once the gate is closed. Cancel-safe.
     pub(crate) async fn closed(&self) {
-        loop {
-            let closed = self.0.closed.notified();
-            if self.0.is_closed.load(Ordering::SeqCst) {
-                return;
-            }
-            closed.await;
-        }
+        self.0.is_closed.until(|it| *it).await;
     }
 }
 
 impl Clone for Guest {
     fn clone(&self) -> Self {
-        self.0.behind.fetch_add(1, Ordering::SeqCst);
-        Self(self.0.clone())
+        Self::of(&self.0)
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        if self.0.behind.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.left.notify_waiters();
-        }
+        self.0.behind.update(|it| *it -= 1);
     }
 }
 

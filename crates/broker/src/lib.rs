@@ -34,6 +34,7 @@ mod nodes;
 mod park;
 mod server;
 mod topic_rules;
+mod watched;
 
 pub use clock::{SystemClock, TestClock};
 pub use config::{Builder, Sync};

@@ -270,15 +270,13 @@ impl Fetch {
 fn leaders(responses: &[FetchableTopicResponse], advertised: &Directory) -> Vec<NodeEndpoint> {
     let partitions = responses.iter().flat_map(|it| &it.partitions);
     let leaders = partitions.map(|it| it.current_leader.leader_id);
-    let named: BTreeSet<_> = leaders.filter(|it| *it >= 0).collect();
-    let found = advertised.iter().filter(|(node, _)| named.contains(&node.0));
-    let endpoint = |(node, at): (NodeId, &Advertised)| NodeEndpoint {
-        node_id: node.0,
+    let endpoint = |(node_id, at): (i32, &Advertised)| NodeEndpoint {
+        node_id,
         host: at.host.clone(),
         port: at.port.into(),
         rack: None,
     };
-    found.map(endpoint).collect()
+    advertised.named(leaders).map(endpoint).collect()
 }
 
 /// Where a client's log and this one part, if the client says in which epoch it read last.

@@ -19,7 +19,6 @@ mod keeper;
 mod open;
 mod partition;
 mod producers;
-mod progress;
 mod read;
 mod recover;
 mod segment;
@@ -49,11 +48,11 @@ use crate::{
         topics::{self, Configured, Created, Deleted, Led, LedPartition, Topic},
     },
     topic_rules::configs::Given,
+    watched::Watched,
 };
 
 use entry::ALIGNMENT;
 pub(crate) use keeper::Keeper;
-use progress::{Progress, Reached};
 pub(crate) use read::{Chunk, Found};
 use state::{Closed, State};
 
@@ -217,9 +216,19 @@ struct Shared {
     options: Options,
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
-    progress: Progress,
+    progress: Watched<Reached>,
     /// The keeper may have something to do.
     work: Notify,
+}
+
+/// How far a log is, for the many who wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reached {
+    settled: u64,
+    /// Whether producers have to wait.
+    crowded: bool,
+    /// Nothing more will be settled.
+    ended: bool,
 }
 
 impl Shared {
@@ -257,7 +266,7 @@ impl Log {
             options,
             disk,
             clock,
-            progress: Progress::new(reached),
+            progress: Watched::new(reached),
             work: Notify::new(),
         });
         let keeper = Keeper::new(shared.clone(), lock);

@@ -7,12 +7,7 @@
 
 mod check;
 
-use std::collections::BTreeSet;
-
-use vltava_core::{
-    cluster::NodeId,
-    planted::{Plant, planted},
-};
+use vltava_core::planted::{Plant, planted};
 use vltava_wire::{
     ErrorCode,
     messages::{
@@ -83,15 +78,13 @@ fn partitions(response: &mut ProduceResponse) -> impl Iterator<Item = &mut Parti
 /// Where the leaders are that the response names.
 fn leaders(response: &mut ProduceResponse, peer: &Peer) -> Vec<NodeEndpoint> {
     let leaders = partitions(response).map(|it| it.current_leader.leader_id);
-    let named: BTreeSet<_> = leaders.filter(|it| *it >= 0).collect();
-    let found = peer.advertised.iter().filter(|(node, _)| named.contains(&node.0));
-    let endpoint = |(node, at): (NodeId, &Advertised)| NodeEndpoint {
-        node_id: node.0,
+    let endpoint = |(node_id, at): (i32, &Advertised)| NodeEndpoint {
+        node_id,
         host: at.host.clone(),
         port: at.port.into(),
         rack: None,
     };
-    found.map(endpoint).collect()
+    peer.advertised.named(leaders).map(endpoint).collect()
 }
 
 /// What stands in the way of the whole request.
