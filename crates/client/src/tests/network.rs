@@ -14,15 +14,13 @@ use vltava_wire::{
     Api, ErrorCode,
     messages::{
         InitProducerIdResponse, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
-        MetadataResponseTopic, ProduceRequest, ProduceResponse,
-        produce::{PartitionProduceResponse, TopicProduceResponse},
+        MetadataResponseTopic, ProduceResponse,
     },
-    record::{Batch, Limits},
 };
 
 use crate::{
     Address, BoxFuture, Client, ClientBuilder, Dial, ErrorKind, Producer, ProducerRecord, Stream, config,
-    tests::peer::{Asked, Peer, Reply},
+    tests::peer::{self, Asked, Peer, Reply},
 };
 
 /// Hosts, and the cluster that they are brokers of.
@@ -74,7 +72,8 @@ impl Net {
                 ..Default::default()
             }),
             Api::Produce => {
-                let answer = self.produced(asked.read());
+                let (answer, got) = peer::written(asked.read());
+                self.values.extend(got.into_iter().map(|(_, partition, value)| (partition, value)));
                 asked.answer(&ProduceResponse { throttle_time_ms, ..answer })
             }
             api => panic!("{api:?} is not in the script"),
@@ -112,20 +111,6 @@ impl Net {
         };
         let brokers = self.brokers.iter().map(broker).collect();
         MetadataResponse { brokers, topics: vec![topic], ..Default::default() }
-    }
-
-    fn produced(&mut self, request: ProduceRequest) -> ProduceResponse {
-        let mut partition_responses = Vec::new();
-        for it in &request.topic_data[0].partition_data {
-            let batch = Batch::parse(it.records.clone().expect("a batch")).expect("it is sound");
-            for record in &batch.decompress(Limits::default()).expect("it is sound") {
-                let value = record.value().expect("it has a value").to_vec();
-                self.values.push((it.index, String::from_utf8(value).expect("it is text")));
-            }
-            partition_responses.push(PartitionProduceResponse { index: it.index, ..Default::default() });
-        }
-        let topic = TopicProduceResponse { name: "orders".into(), partition_responses, ..Default::default() };
-        ProduceResponse { responses: vec![topic], ..Default::default() }
     }
 
     /// When this was asked, and where.

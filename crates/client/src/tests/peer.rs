@@ -13,7 +13,11 @@ use vltava_core::session::greeting;
 use vltava_wire::{
     Api, Decoder, Request, Wire,
     frame::{self, RequestHeader},
-    messages::ApiVersionsRequest,
+    messages::{
+        ApiVersionsRequest, ProduceRequest, ProduceResponse,
+        produce::{PartitionProduceResponse, TopicProduceResponse},
+    },
+    record::{Batch, Limits},
 };
 
 use crate::{
@@ -61,6 +65,26 @@ impl Asked {
         let encoder = frame::response(self.api(), self.header.api_version, self.header.correlation_id, body);
         Reply::Frame(encoder.expect("the answer can be written").into_bytes())
     }
+}
+
+/// That all of a request is written, and its records: topic, partition and value of each.
+pub(crate) fn written(request: ProduceRequest) -> (ProduceResponse, Vec<(String, i32, String)>) {
+    let (mut responses, mut got) = (Vec::new(), Vec::new());
+    for topic in request.topic_data {
+        let mut partition_responses = Vec::new();
+        for it in topic.partition_data {
+            let batch = Batch::parse(it.records.expect("a batch")).expect("it is sound");
+            batch.check_produced().expect("it is what was summed up");
+            for record in &batch.decompress(Limits::default()).expect("it is sound") {
+                let value = String::from_utf8(record.value().expect("it has one").to_vec());
+                got.push((topic.name.clone(), it.index, value.expect("it is text")));
+            }
+            partition_responses.push(PartitionProduceResponse { index: it.index, ..Default::default() });
+        }
+        let answered = TopicProduceResponse { name: topic.name, partition_responses, ..Default::default() };
+        responses.push(answered);
+    }
+    (ProduceResponse { responses, ..Default::default() }, got)
 }
 
 type Script = Box<dyn FnMut(Asked) -> Reply + Send>;

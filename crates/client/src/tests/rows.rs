@@ -51,16 +51,14 @@ use vltava_wire::{
     Api, ErrorCode,
     messages::{
         InitProducerIdResponse, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
-        MetadataResponseTopic, ProduceRequest, ProduceResponse,
-        produce::{PartitionProduceResponse, TopicProduceResponse},
+        MetadataResponseTopic,
     },
-    record::{Batch, Limits},
 };
 
 use super::producing::{Log, World, record, send_all};
 use crate::{
     Client, Delivery, Producer, ProducerRecord, config,
-    tests::peer::{Asked, Peer, Reply},
+    tests::peer::{self, Asked, Peer, Reply},
 };
 
 /// P1.
@@ -113,7 +111,8 @@ impl Slow {
                 asked.answer(&InitProducerIdResponse { producer_id: 1, ..Default::default() })
             }
             Api::Produce => {
-                let answer = self.take(asked.read());
+                let (answer, got) = peer::written(asked.read());
+                self.got.extend(got);
                 let wait = std::mem::take(&mut self.wait);
                 match asked.answer(&answer) {
                     Reply::Frame(frame) => Reply::Late(frame, wait),
@@ -122,28 +121,6 @@ impl Slow {
             }
             api => panic!("{api:?} is not in the script"),
         }
-    }
-
-    fn take(&mut self, request: ProduceRequest) -> ProduceResponse {
-        let mut responses = Vec::new();
-        for topic in request.topic_data {
-            let mut partition_responses = Vec::new();
-            for it in topic.partition_data {
-                let batch = Batch::parse(it.records.expect("a batch")).expect("it is sound");
-                batch.check_produced().expect("it is what was summed up");
-                for record in &batch.decompress(Limits::default()).expect("it is sound") {
-                    let value = String::from_utf8(record.value().expect("it has one").to_vec());
-                    self.got.push((topic.name.clone(), it.index, value.expect("it is text")));
-                }
-                partition_responses.push(PartitionProduceResponse { index: it.index, ..Default::default() });
-            }
-            responses.push(TopicProduceResponse {
-                name: topic.name,
-                partition_responses,
-                ..Default::default()
-            });
-        }
-        ProduceResponse { responses, ..Default::default() }
     }
 }
 
