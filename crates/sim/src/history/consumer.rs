@@ -128,27 +128,6 @@ impl Member {
         outcome
     }
 
-    /// Goes on elsewhere in a partition, if it is assigned.
-    pub fn seek(&mut self, partition: &TopicPartition, offset: Offset) {
-        if let Some(stream) = self.inner.partition(partition) {
-            self.scribe.seek(stream, offset);
-        }
-    }
-
-    /// Hands out no more of a partition for the time being.
-    pub fn pause(&mut self, partition: &TopicPartition) {
-        if let Some(stream) = self.inner.partition(partition) {
-            self.scribe.pause(stream);
-        }
-    }
-
-    /// Goes on after [`pause`](Self::pause).
-    pub fn resume(&mut self, partition: &TopicPartition) {
-        if let Some(stream) = self.inner.partition(partition) {
-            self.scribe.resume(stream);
-        }
-    }
-
     /// Leaves the group, as [`Consumer::shutdown`].
     pub async fn shutdown(self, within: Duration) -> Result<()> {
         let call = Call::Shutdown { within: micros(within) };

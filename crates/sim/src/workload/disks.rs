@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use vltava_broker::{LogOptions, Sync};
 
-use super::{Sending, TOPIC, any_consumer, any_producer, send};
+use super::{Sending, TOPIC, producers, readers};
 use crate::{
     play::{Play, run},
-    stage::{Reading, Stage},
+    stage::Stage,
     trouble::{Trouble, Weather},
     world::Setup,
 };
@@ -32,15 +32,9 @@ async fn story(seed: u64) -> Play {
     let setup = Setup::new(TOPIC, 2);
     let setup = Setup { log: LogOptions { sync, ..setup.log }, ..setup };
     let mut stage = Stage::new("disks", seed, setup).await;
-    let partitions = stage.world.partitions();
     let sending = Sending { bytes_most: 1_500, ..Sending::USUAL };
-    for number in 0..3 {
-        let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
-        let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(send(producer, sending, rng, stage.peace()));
-    }
-    let config = any_consumer(&mut stage.world.rng);
-    stage.read(Reading { config, ..Reading::all("r0", partitions) }).await;
+    producers(&mut stage, 3, sending).await;
+    readers(&mut stage, 1).await;
     stage.trouble(TROUBLE, Weather { times: 10, pause_most: Duration::from_millis(500) }).await;
     stage.end().await
 }

@@ -18,7 +18,7 @@ use vltava_core::Rng;
 use crate::{
     history::{Draft, Producer},
     play::Workload,
-    stage::Peace,
+    stage::{Peace, Reading, Stage},
 };
 
 /// The topic of most workloads.
@@ -59,6 +59,24 @@ impl Sending {
 
 /// What is sent when all is well again, so that it shows whether somebody still can.
 const AFTERWARDS: u32 = 3;
+
+/// Has so many producers send, with any settings.
+async fn producers(stage: &mut Stage, count: u32, sending: Sending) {
+    for number in 0..count {
+        let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
+        let producer = stage.producer(&format!("p{number}"), config).await;
+        stage.start(send(producer, sending, rng, stage.peace()));
+    }
+}
+
+/// Has so many readers read everything, with any settings.
+async fn readers(stage: &mut Stage, count: u32) {
+    for number in 0..count {
+        let config = any_consumer(&mut stage.world.rng);
+        let all = Reading::all(&format!("r{number}"), stage.world.partitions());
+        stage.read(Reading { config, ..all }).await;
+    }
+}
 
 /// Sends, by all ways there are to do that, as long as there is trouble and a little longer, and waits until each
 /// record has an outcome.

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::{Sending, TOPIC, any_consumer, any_producer, send};
+use super::{Sending, TOPIC, producers, readers};
 use crate::{
     play::{Play, run},
-    stage::{Reading, Stage},
+    stage::Stage,
     trouble::{Trouble, Weather},
     world::Setup,
 };
@@ -29,20 +29,11 @@ pub(super) fn play(seed: u64) -> Play {
 
 async fn story(seed: u64) -> Play {
     let mut stage = Stage::new("networks", seed, Setup::new(TOPIC, 3)).await;
-    let partitions = stage.world.partitions();
     // Some plays are over before any deadline is, others see many of them.
     let pause_most = Duration::from_millis([300, 3_000, 20_000][stage.world.rng.below(3) as usize]);
     let sending = Sending { pause_most: pause_most / 5, ..Sending::USUAL };
-    for number in 0..2 {
-        let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
-        let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(send(producer, sending, rng, stage.peace()));
-    }
-    for number in 0..2 {
-        let config = any_consumer(&mut stage.world.rng);
-        let reading = Reading { config, ..Reading::all(&format!("r{number}"), partitions.clone()) };
-        stage.read(reading).await;
-    }
+    producers(&mut stage, 2, sending).await;
+    readers(&mut stage, 2).await;
     stage.trouble(TROUBLE, Weather { times: 12, pause_most }).await;
     stage.end().await
 }

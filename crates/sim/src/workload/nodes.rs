@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use vltava_client::{Acks, config};
 
-use super::{Sending, TOPIC, any_consumer, any_producer, send};
+use super::{Sending, TOPIC, any_producer, readers, send};
 use crate::{
     play::{Play, run},
-    stage::{Reading, Stage},
+    stage::Stage,
     trouble::{Trouble, Weather},
     world::Setup,
 };
@@ -34,18 +34,13 @@ pub(super) fn play(seed: u64) -> Play {
 async fn story(seed: u64) -> Play {
     let setup = Setup { nodes: 3, ..Setup::new(TOPIC, 4) };
     let mut stage = Stage::new("nodes", seed, setup).await;
-    let partitions = stage.world.partitions();
     for (number, acks) in [Acks::All, Acks::All, Acks::Leader, Acks::None].into_iter().enumerate() {
         let (usual, rng) = (any_producer(&mut stage.world.rng), stage.rng());
         let config = config::Producer { acks, idempotent: acks == Acks::All, ..usual };
         let producer = stage.producer(&format!("p{number}"), config).await;
         stage.start(send(producer, Sending::USUAL, rng, stage.peace()));
     }
-    for number in 0..2 {
-        let config = any_consumer(&mut stage.world.rng);
-        let reading = Reading { config, ..Reading::all(&format!("r{number}"), partitions.clone()) };
-        stage.read(reading).await;
-    }
+    readers(&mut stage, 2).await;
     stage.trouble(TROUBLE, Weather { times: 14, pause_most: Duration::from_millis(600) }).await;
     stage.end().await
 }

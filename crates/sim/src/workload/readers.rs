@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use vltava_client::{Client, ConfigChange, Isolation, TopicPartition, config};
 use vltava_core::Rng;
 
-use super::{Sending, TOPIC, any_consumer, any_producer, send};
+use super::{Sending, TOPIC, any_consumer, producers};
 use crate::{
     history::{Partition, Recorder, Removal, What},
     play::{Play, run},
@@ -35,11 +35,7 @@ async fn story(seed: u64) -> Play {
     let mut stage = Stage::new("readers", seed, Setup::new(TOPIC, 3)).await;
     stage.keeps = Keeps::Newest;
     let partitions = stage.world.partitions();
-    for number in 0..2 {
-        let (config, rng) = (any_producer(&mut stage.world.rng), stage.rng());
-        let producer = stage.producer(&format!("p{number}"), config).await;
-        stage.start(send(producer, Sending { bytes_most: 400, ..Sending::USUAL }, rng, stage.peace()));
-    }
+    producers(&mut stage, 2, Sending { bytes_most: 400, ..Sending::USUAL }).await;
     for number in 0..3 {
         let isolation = if number == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
         let config = config::Consumer { isolation, ..any_consumer(&mut stage.world.rng) };
