@@ -1,39 +1,41 @@
 //! The range assignor, as Java's `RangeAssignor` does it without racks: every topic by itself, its partitions in
 //! order, in ranges that differ by one at most, the longer ones to the members that come first.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use super::{Assignor, Subscriber, Topics};
 use crate::TopicPartition;
 
-/// A member that wants partitions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscriber {
-    /// Its id within the group.
-    pub member_id: String,
-    /// Its name if it is a static member. These come first, by name, so that new ids do not shift ranges.
-    pub instance_id: Option<String>,
-    /// The topics it wants.
-    pub topics: BTreeSet<String>,
+/// Ranges of every topic by itself: members that want the same topics get the same partitions of each.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Range;
+
+impl Assignor for Range {
+    fn name(&self) -> &str {
+        "range"
+    }
+
+    fn assign(&self, topics: &Topics, subscribers: &[Subscriber]) -> Vec<Vec<TopicPartition>> {
+        let mut shares = vec![Vec::new(); subscribers.len()];
+        let ordered = ordered(subscribers);
+        for (topic, partitions) in topics.iter() {
+            let wants = |it: &&usize| subscribers[**it].topics.contains(&**topic);
+            let takers: Vec<usize> = ordered.iter().filter(wants).copied().collect();
+            let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+            for (&taker, range) in takers.iter().zip(ranges(count, takers.len())) {
+                shares[taker].extend(range.map(|it| TopicPartition::new(topic.clone(), it)));
+            }
+        }
+        shares
+    }
 }
 
-/// What each member gets, every member named. `counts` has the number of partitions of each topic that is there.
-pub fn range(
-    subscribers: &[Subscriber],
-    counts: &BTreeMap<String, i32>,
-) -> BTreeMap<String, Vec<TopicPartition>> {
-    let mut ordered: Vec<&Subscriber> = subscribers.iter().collect();
-    ordered.sort_by_key(|it| (it.instance_id.is_none(), it.instance_id.as_deref(), &*it.member_id));
-    let nothing = |it: &&Subscriber| (it.member_id.clone(), Vec::new());
-    let mut shares: BTreeMap<String, Vec<TopicPartition>> = ordered.iter().map(nothing).collect();
-    for (topic, &count) in counts {
-        let takers: Vec<&str> =
-            ordered.iter().filter(|it| it.topics.contains(topic)).map(|it| &*it.member_id).collect();
-        for (taker, partitions) in takers.iter().zip(ranges(count, takers.len())) {
-            let share = shares.get_mut(*taker).expect("every subscriber has a share");
-            share.extend(partitions.map(|partition| TopicPartition::new(&**topic, partition)));
-        }
-    }
-    shares
+/// Static members come first, by name, so that new ids do not shift ranges.
+fn ordered(subscribers: &[Subscriber]) -> Vec<usize> {
+    let mut ordered: Vec<usize> = (0..subscribers.len()).collect();
+    ordered.sort_by_key(|&it| {
+        let it = &subscribers[it];
+        (it.instance_id.is_none(), it.instance_id.as_deref(), &*it.member_id)
+    });
+    ordered
 }
 
 /// `0..count` in `parts` ranges, the longer ones first.
@@ -58,19 +60,20 @@ mod tests {
                 Some((id, instance)) => (id.to_owned(), Some(instance.to_owned())),
                 None => (id.to_owned(), None),
             };
-            Subscriber { member_id, instance_id, topics: topics.split(',').map(str::to_owned).collect() }
+            let topics = topics.split(',').map(str::to_owned).collect();
+            Subscriber { member_id, instance_id, topics, ..Subscriber::default() }
         };
         let count = |text: &&str| {
             let (topic, count) = text.split_once('=').expect("topic=count");
             (topic.to_owned(), count.parse().expect("a number"))
         };
         let subscribers: Vec<_> = members.iter().map(subscriber).collect();
-        let shares = range(&subscribers, &counts.iter().map(count).collect());
-        let print = |(id, share): (&String, &Vec<TopicPartition>)| {
+        let shares = Range.assign(&counts.iter().map(count).collect(), &subscribers);
+        let print = |(it, share): (&Subscriber, &Vec<TopicPartition>)| {
             let share: Vec<_> = share.iter().map(TopicPartition::to_string).collect();
-            format!("{id}: {}", share.join(" "))
+            format!("{}: {}", it.member_id, share.join(" "))
         };
-        let shares: Vec<_> = shares.iter().map(print).collect();
+        let shares: Vec<_> = subscribers.iter().zip(&shares).map(print).collect();
         assert_eq!(shares, expected, "{members:?} over {counts:?}");
     }
 

@@ -17,7 +17,7 @@ use super::{Ask, AssignmentId, CallId, Commit, CommitId, Config, Failure, Step, 
 use crate::{
     Moment, Rng, TopicPartition,
     group::{
-        assign::{Subscriber, range},
+        assign::{Assignor, Range, Subscriber},
         classic::protocol,
     },
 };
@@ -234,7 +234,10 @@ impl Member {
     fn join(&mut self) {
         let protocol = JoinGroupRequestProtocol {
             name: PROTOCOL.to_owned(),
-            metadata: protocol::subscription(&self.config.topics),
+            metadata: protocol::subscription(&Subscriber {
+                topics: self.config.topics.clone(),
+                ..Subscriber::default()
+            }),
         };
         let request = JoinGroupRequest {
             group_id: self.config.group_id.clone(),
@@ -252,11 +255,11 @@ impl Member {
 
     /// The member leads: asks how much there is to share out.
     pub(super) fn lead(&mut self, members: Vec<JoinGroupResponseMember>) {
-        let subscriber = |member: JoinGroupResponseMember| Subscriber {
-            // Whoever cannot be understood gets nothing; the others need not suffer for it.
-            topics: protocol::subscribed(member.metadata).unwrap_or_default(),
-            member_id: member.member_id,
-            instance_id: member.group_instance_id,
+        // Whoever cannot be understood gets nothing; the others need not suffer for it.
+        let subscriber = |member: JoinGroupResponseMember| {
+            let (member_id, instance_id) = (member.member_id.clone(), member.group_instance_id.clone());
+            let nothing = || Subscriber { member_id, instance_id, ..Subscriber::default() };
+            protocol::subscribed(member).unwrap_or_else(|_| nothing())
         };
         let members: Vec<Subscriber> = members.into_iter().map(subscriber).collect();
         let topics = members.iter().flat_map(|member| member.topics.iter().cloned()).collect();
@@ -268,11 +271,14 @@ impl Member {
         let topics = members.iter().flat_map(|member| &member.topics);
         let counts: BTreeMap<String, i32> =
             topics.map(|topic| (topic.clone(), counts.get(topic).copied().unwrap_or(0))).collect();
-        let assign = |(member_id, share): (String, Vec<TopicPartition>)| SyncGroupRequestAssignment {
-            member_id,
+        let existing =
+            counts.iter().map(|(topic, count)| (&**topic, usize::try_from(*count).unwrap_or(0))).collect();
+        let assign = |(member, share): (&Subscriber, Vec<TopicPartition>)| SyncGroupRequestAssignment {
+            member_id: member.member_id.clone(),
             assignment: protocol::assignment(&share),
         };
-        let assignments = range(members, &counts).into_iter().map(assign).collect();
+        let shares = Range.assign(&existing, members);
+        let assignments = members.iter().zip(shares).map(assign).collect();
         self.counts = Some(counts);
         self.sync(assignments);
     }

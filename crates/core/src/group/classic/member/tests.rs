@@ -19,7 +19,10 @@ use vltava_wire::{
 use super::{
     Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Failure, Member, Refusal, Step, Ticket,
 };
-use crate::{Moment, Rng, TopicPartition, group::classic::protocol};
+use crate::{
+    Moment, Rng, TopicPartition,
+    group::{assign::Subscriber, classic::protocol},
+};
 
 /// A member with a clock, driven by hand.
 struct Desk {
@@ -124,7 +127,8 @@ impl Desk {
 }
 
 fn join(leader: &str) -> Answer {
-    let topics = protocol::subscription(&BTreeSet::from(["t".to_owned()]));
+    let topics = BTreeSet::from(["t".to_owned()]);
+    let topics = protocol::subscription(&Subscriber { topics, ..Subscriber::default() });
     let member = |id: &str| JoinGroupResponseMember {
         member_id: id.to_owned(),
         metadata: topics.clone(),
