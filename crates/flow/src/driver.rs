@@ -275,11 +275,11 @@ impl<H: Handler> Driver<H> {
             Event::Assigned(streams) => self.assign(streams, requests).await,
             Event::Revoked(revocation) => self.revoke(revocation, requests).await,
             Event::Lost(partitions) => {
-                self.is_assigned = false;
                 info!(partitions = list(&partitions), "lost: what was not committed will be done again");
                 for (shard, partitions) in self.by_shard(&partitions) {
                     self.tell(shard, Order::Lose(partitions));
                 }
+                self.is_assigned = !self.owners.is_empty();
                 let handler = self.handler.clone();
                 self.wait(handler.lost(&partitions), None, requests).await;
             }
@@ -322,10 +322,10 @@ impl<H: Handler> Driver<H> {
 
     async fn revoke(&mut self, revocation: Revocation, requests: &mut Requests) {
         info!(partitions = list(&revocation.partitions), "to be given back");
-        self.is_assigned = false;
         self.revocations_made += 1;
         let (number, deadline) = (self.revocations_made, revocation.deadline);
         let parts = self.by_shard(&revocation.partitions);
+        self.is_assigned = !self.owners.is_empty();
         let shards = parts.len();
         for (shard, partitions) in parts {
             self.tell(shard, Order::Revoke { number, partitions, deadline });

@@ -15,11 +15,9 @@ use vltava_core::{
     Moment, Rng, TopicPartition,
     group::{
         Committed, Offsets,
-        classic::{
-            self, Groups, Join, Limits, Token,
-            member::{
-                Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Member, Refusal, Step, Ticket,
-            },
+        classic::{self, Groups, Join, Limits, Token},
+        member::{
+            Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Member, Refusal, Step, Ticket,
         },
     },
 };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use vltava_core::{
     cluster::Target,
-    group::classic::member::{Answer, Ask, CallId},
+    group::member::{Answer, Ask, CallId},
 };
 use vltava_wire::{
     Class, ErrorCode, Request, Uuid,

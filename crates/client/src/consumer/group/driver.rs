@@ -11,15 +11,14 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info};
 use vltava_core::{
     Moment, TopicPartition,
-    group::classic::member::{
-        self, Answer, CallId, CommitId, Config, Failure, Member, Refusal, Step, Ticket,
-    },
+    group::member::{self, Answer, CallId, CommitId, Config, Failure, Member, Refusal, Step, Ticket},
     planted::{Plant, planted},
 };
 
 use super::{
+    assigning::{Assignings, Offsets},
     calls::Calls,
-    committed::{Committed, committed},
+    committed::committed,
     outbox::Outbox,
 };
 use crate::{
@@ -67,9 +66,9 @@ pub(in crate::consumer) struct Driver {
     commits: BTreeMap<CommitId, oneshot::Sender<Result<()>>>,
     commit_ids: u64,
     leaving: Vec<oneshot::Sender<Result<()>>>,
-    assigning: Option<Assigning>,
-    /// The latest assignment: its number, and what of it is being fetched.
-    assignment: AssignmentId,
+    /// Assignments on their way.
+    assigning: Assignings,
+    /// What is being fetched.
     assigned: BTreeSet<TopicPartition>,
     counting: Option<Counting>,
     /// Keeps topics in the cluster's view: ours, and those of the members that we assign to.
@@ -86,14 +85,6 @@ enum Stage {
     Ending,
 }
 
-/// What a group has committed, and noted.
-type Offsets = BTreeMap<TopicPartition, Committed>;
-/// An assignment on its way: where its partitions begin is being asked for.
-struct Assigning {
-    partitions: BTreeSet<TopicPartition>,
-    committed: BoxFuture<Result<Offsets>>,
-}
-
 /// A leader that waits for the view to know these topics.
 struct Counting {
     topics: BTreeSet<String>,
@@ -105,7 +96,7 @@ enum Woken {
     Call(CallId, Result<Answer>),
     Ticket(Ticket),
     Order(Option<Order>),
-    Starts(Result<Offsets>),
+    Starts(AssignmentId, Result<Offsets>),
     Told(Told),
     News,
     HandedOver,
@@ -140,8 +131,7 @@ impl Driver {
             commits: BTreeMap::new(),
             commit_ids: 0,
             leaving: Vec::new(),
-            assigning: None,
-            assignment: AssignmentId(0),
+            assigning: Assignings::default(),
             assigned: BTreeSet::new(),
             counting: None,
             interests: BTreeMap::new(),
@@ -180,7 +170,7 @@ impl Driver {
             (call, answer) = self.calls.next() => Woken::Call(call, answer),
             Some(ticket) = self.tickets.next(), if !self.tickets.is_empty() => Woken::Ticket(ticket),
             order = self.orders.recv(), if self.takes_orders => Woken::Order(order),
-            starts = starts(&mut self.assigning) => Woken::Starts(starts),
+            (assignment, starts) = self.assigning.next() => Woken::Starts(assignment, starts),
             () = self.outbox.hand_over(), if unread => Woken::HandedOver,
             () = self.news.changed() => Woken::News,
             () = self.alarm.wait(deadline) => Woken::Alarm,
@@ -200,8 +190,8 @@ impl Driver {
                 self.leave_if_abandoned(now);
             }
             Woken::HandedOver => self.leave_if_abandoned(now),
-            Woken::Starts(Ok(committed)) => self.assigned(committed),
-            Woken::Starts(Err(error)) => self.fail(error),
+            Woken::Starts(assignment, Ok(committed)) => self.assigned(assignment, committed),
+            Woken::Starts(_, Err(error)) => self.fail(error),
             Woken::Told(Told::Started(started)) => self.pin(started),
             Woken::Told(Told::WentBack(back)) => self.start_over(back),
             Woken::News | Woken::Alarm => self.count(now),
@@ -241,16 +231,14 @@ impl Driver {
 
     fn assign(&mut self, assignment: AssignmentId, partitions: BTreeSet<TopicPartition>) {
         info!(group = %self.group, partitions = partitions.len(), assignment = assignment.0, "assigned");
-        self.was_never_told();
-        self.assignment = assignment;
         let pool = self.calls.pool().clone();
         let committed = committed(self.cluster.clone(), pool, self.group.clone(), partitions.clone());
-        self.assigning = Some(Assigning { partitions, committed: Box::pin(committed) });
+        self.assigning.push(assignment, partitions, Box::pin(committed));
     }
 
-    /// The offsets have come: fetching begins.
-    fn assigned(&mut self, mut committed: Offsets) {
-        let Some(Assigning { partitions, .. }) = self.assigning.take() else { return };
+    /// The offsets have come: fetching begins of what is still assigned.
+    fn assigned(&mut self, assignment: AssignmentId, mut committed: Offsets) {
+        let Some(partitions) = self.assigning.take(assignment) else { return };
         let mut starts = Vec::new();
         for topic_partition in partitions.iter().cloned() {
             let committed = committed.remove(&topic_partition);
@@ -265,22 +253,22 @@ impl Driver {
             let committed = committed.map(|it| (it.offset, it.metadata));
             starts.push(Assignment { topic_partition, start, leader_epoch, committed });
         }
-        let streams = self.fetcher.assign(self.assignment, starts);
-        self.assigned = partitions;
+        let streams = self.fetcher.assign(assignment, starts);
+        self.assigned.extend(partitions);
         self.outbox.push(Ok(Event::Assigned(streams)));
     }
 
     /// The log of a partition is another: what was read before cannot be committed any more, and what comes now has
     /// lower offsets. The user hears of it as of a partition that was lost and has come back.
     fn start_over(&mut self, back: WentBack) {
-        let (partition, before) = (back.jump.topic_partition.clone(), back.assignment);
+        let partition = back.jump.topic_partition.clone();
         let Some((assignment, committed)) = self.member.start_over(&partition) else { return };
         let Some(stream) = self.fetcher.start_over(back, AssignmentId(assignment.0), committed) else {
             return;
         };
         info!(group = %self.group, %partition, assignment = assignment.0, "starting over");
         // Who has not heard of an earlier time need not.
-        if before == self.assignment || !self.outbox.withdraw(before) {
+        if !self.outbox.withdraw(&partition) {
             self.outbox.push(Ok(Event::Lost(vec![partition])));
         }
         self.outbox.push(Ok(Event::Assigned(vec![stream])));
@@ -288,11 +276,11 @@ impl Driver {
 
     fn revoke(&mut self, ticket: Ticket, partitions: BTreeSet<TopicPartition>, deadline: Moment) {
         debug!(group = %self.group, partitions = partitions.len(), "revoked");
-        self.fetcher.unassign(&std::mem::take(&mut self.assigned));
-        if self.was_never_told() {
+        let told = self.retire(partitions);
+        if told.is_empty() {
             return self.member.on_ticket(ticket);
         }
-        let (revocation, returned) = Revocation::new(partitions.into_iter().collect(), deadline);
+        let (revocation, returned) = Revocation::new(told, deadline);
         self.tickets.push(Box::pin(async move {
             // Done or dropped, it is the same.
             let _ = returned.await;
@@ -303,15 +291,23 @@ impl Driver {
 
     fn lose(&mut self, partitions: BTreeSet<TopicPartition>) {
         info!(group = %self.group, partitions = partitions.len(), "lost");
-        self.fetcher.unassign(&std::mem::take(&mut self.assigned));
-        if !self.was_never_told() {
-            self.outbox.push(Ok(Event::Lost(partitions.into_iter().collect())));
+        let told = self.retire(partitions);
+        if !told.is_empty() {
+            self.outbox.push(Ok(Event::Lost(told)));
         }
     }
 
-    /// Whether the user has not heard of the latest assignment, and now will not.
-    fn was_never_told(&mut self) -> bool {
-        self.assigning.take().is_some() || self.outbox.withdraw(self.assignment)
+    /// Stops fetching these, and says which of them the user has heard of. Of the others it will not.
+    fn retire(&mut self, partitions: BTreeSet<TopicPartition>) -> Vec<TopicPartition> {
+        self.fetcher.unassign(&partitions);
+        let mut told = Vec::new();
+        for partition in partitions {
+            self.assigned.remove(&partition);
+            if !self.assigning.withdraw(&partition) && !self.outbox.withdraw(&partition) {
+                told.push(partition);
+            }
+        }
+        told
     }
 
     fn end(&mut self) {
@@ -323,7 +319,7 @@ impl Driver {
     }
 
     fn stop_fetching(&mut self) {
-        self.assigning = None;
+        self.assigning = Assignings::default();
         self.fetcher.unassign(&std::mem::take(&mut self.assigned));
     }
 
@@ -435,14 +431,6 @@ impl Driver {
             Refusal::Code(_, code) => Error::refused(*code),
         };
         error.doing(format!("committing in group {}", self.group)).what(refusal.to_string())
-    }
-}
-
-/// Completes with the offsets that an assignment waits for; never without one. Cancel-safe.
-async fn starts(assigning: &mut Option<Assigning>) -> Result<Offsets> {
-    match assigning {
-        Some(assigning) => assigning.committed.as_mut().await,
-        None => std::future::pending().await,
     }
 }
 

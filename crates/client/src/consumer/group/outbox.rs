@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 
+use vltava_core::TopicPartition;
+
 use crate::{
-    consumer::{AssignmentId, Event},
+    consumer::{Event, PartitionStream},
     error::Result,
 };
 
@@ -31,17 +33,19 @@ impl Outbox {
         self.waiting.push_back(event);
     }
 
-    /// Takes back the news of this assignment; false if somebody may have read it.
-    pub(super) fn withdraw(&mut self, assignment: AssignmentId) -> bool {
-        let is_it = |event: &Result<Event>| match event {
-            Ok(Event::Assigned(streams)) => streams.iter().all(|stream| stream.assignment() == assignment),
-            _ => false,
-        };
-        let unread = self.waiting.back().is_some_and(is_it);
-        if unread {
-            self.waiting.pop_back();
+    /// Takes back the news that this partition was assigned; false if somebody may have read it.
+    pub(super) fn withdraw(&mut self, partition: &TopicPartition) -> bool {
+        let is_it = |stream: &PartitionStream| stream.topic_partition() == partition;
+        for at in 0..self.waiting.len() {
+            let Ok(Event::Assigned(streams)) = &mut self.waiting[at] else { continue };
+            let Some(found) = streams.iter().position(is_it) else { continue };
+            streams.remove(found);
+            if streams.is_empty() {
+                self.waiting.remove(at);
+            }
+            return true;
         }
-        unread
+        false
     }
 
     pub(super) fn is_empty(&self) -> bool {

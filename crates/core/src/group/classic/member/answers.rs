@@ -8,12 +8,14 @@ use vltava_wire::{
     },
 };
 
-use super::{
-    Answer, CallId, Failure,
-    commits::Verdict,
-    machine::{Coordinator, Member, PROTOCOL, Stage},
+use super::machine::{Coordinator, Member, PROTOCOL, Stage};
+use crate::{
+    Moment,
+    group::{
+        classic::protocol,
+        member::{Answer, CallId, Failure, Verdict},
+    },
 };
-use crate::{Moment, group::classic::protocol};
 
 impl Member {
     /// What a broker said to a call. One that nobody waits for any more is passed over.

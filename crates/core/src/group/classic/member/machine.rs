@@ -13,12 +13,12 @@ use vltava_wire::messages::{
     offsets::OffsetCommitRequest,
 };
 
-use super::{Ask, AssignmentId, CallId, Commit, CommitId, Config, Failure, Step, Ticket, commits::Commits};
 use crate::{
     Moment, Rng, TopicPartition,
     group::{
         assign::{Assignor, Range, Subscriber},
         classic::protocol,
+        member::{Ask, AssignmentId, CallId, Commit, CommitId, Commits, Config, Failure, Step, Ticket},
     },
 };
 
@@ -220,7 +220,7 @@ impl Member {
             }
             Stage::Apart { join_at } if knows && join_at <= now => self.join(),
             Stage::Revoking { ticket, deadline }
-                if deadline <= now || (ticket.is_none() && self.commits.is_idle()) =>
+                if deadline <= now || (ticket.is_none() && self.commits.is_idle_of(&self.assigned)) =>
             {
                 self.part(now);
                 self.go_on(now);
@@ -323,9 +323,8 @@ impl Member {
 
     /// The membership is over without notice. A member that was leaving need not come back.
     pub(super) fn lose(&mut self, now: Moment) {
-        let lost = std::mem::take(&mut self.assigned);
-        if !lost.is_empty() {
-            self.steps.push_back(Step::Lost(lost));
+        if !self.assigned.is_empty() {
+            self.steps.push_back(Step::Lost(self.assigned.clone()));
         }
         self.part(now);
     }
@@ -341,10 +340,9 @@ impl Member {
     fn retire(&mut self) {
         self.generation = -1;
         self.heartbeat.call = None;
-        self.assigned.clear();
+        self.commits.retire(&std::mem::take(&mut self.assigned));
         self.counts = None;
         self.counts_changed = false;
-        self.commits.retire();
     }
 
     fn may_beat(&self) -> bool {
@@ -410,9 +408,8 @@ impl Member {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
-        let lost = std::mem::take(&mut self.assigned);
-        if !lost.is_empty() {
-            self.steps.push_back(Step::Lost(lost));
+        if !self.assigned.is_empty() {
+            self.steps.push_back(Step::Lost(self.assigned.clone()));
         }
         self.stop(Step::Failed(failure));
     }

@@ -16,12 +16,16 @@ use vltava_wire::{
     },
 };
 
-use super::{
-    Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Failure, Member, Refusal, Step, Ticket,
-};
 use crate::{
     Moment, Rng, TopicPartition,
-    group::{assign::Subscriber, classic::protocol},
+    group::{
+        assign::Subscriber,
+        classic::protocol,
+        member::{
+            Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Failure, Member, Refusal, Step,
+            Ticket,
+        },
+    },
 };
 
 /// A member with a clock, driven by hand.

@@ -19,7 +19,7 @@ use crate::TopicPartition;
 const NOT_THERE_MAX: u32 = 10;
 
 #[derive(Debug, Default)]
-pub(super) struct Commits {
+pub(in crate::group) struct Commits {
     assigned: BTreeMap<TopicPartition, AssignmentId>,
     pending: BTreeMap<TopicPartition, Entry>,
     in_flight: Option<InFlight>,
@@ -51,7 +51,7 @@ struct Wait {
 
 /// What an answer to a commit means for the membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::group) enum Verdict {
     /// Nothing.
     Settled,
     /// Ask again after a pause.
@@ -66,14 +66,24 @@ pub(super) enum Verdict {
 
 impl Commits {
     /// From now on these partitions may be committed under this assignment.
-    pub(super) fn assign(&mut self, assignment: AssignmentId, partitions: &BTreeSet<TopicPartition>) {
-        self.assigned = partitions.iter().map(|it| (it.clone(), assignment)).collect();
-        self.stored.clear();
+    pub(in crate::group) fn assign(
+        &mut self,
+        assignment: AssignmentId,
+        partitions: &BTreeSet<TopicPartition>,
+    ) {
+        for partition in partitions {
+            self.assigned.insert(partition.clone(), assignment);
+            self.stored.remove(partition);
+        }
     }
 
     /// A partition is read again from further back, under another number: what waits of it is refused. Says what is
     /// stored of it, as far as it was committed under the number before.
-    pub(super) fn start_over(&mut self, partition: &TopicPartition, assignment: AssignmentId) -> Option<i64> {
+    pub(in crate::group) fn start_over(
+        &mut self,
+        partition: &TopicPartition,
+        assignment: AssignmentId,
+    ) -> Option<i64> {
         self.assigned.insert(partition.clone(), assignment);
         if let Some(entry) = self.pending.remove(partition) {
             self.refuse(entry, Refusal::Retired(partition.clone()));
@@ -81,17 +91,20 @@ impl Commits {
         self.stored.remove(partition).map(|it| it.offset)
     }
 
-    /// No assignment stands any more: what waits is refused, and what is in flight is settled by its answer.
-    pub(super) fn retire(&mut self) {
-        self.assigned.clear();
-        for (partition, entry) in std::mem::take(&mut self.pending) {
-            self.refuse(entry, Refusal::Retired(partition));
+    /// The assignment of these is over: what waits is refused, and what is in flight is settled by its answer.
+    pub(in crate::group) fn retire(&mut self, partitions: &BTreeSet<TopicPartition>) {
+        for partition in partitions {
+            self.assigned.remove(partition);
+            self.stored.remove(partition);
+            if let Some(entry) = self.pending.remove(partition) {
+                self.refuse(entry, Refusal::Retired(partition.clone()));
+            }
         }
     }
 
     /// The end: what is in flight will not be waited for.
-    pub(super) fn abandon(&mut self) {
-        self.retire();
+    pub(in crate::group) fn abandon(&mut self) {
+        self.retire(&self.assigned.keys().cloned().collect());
         let Some(in_flight) = self.in_flight.take() else { return };
         for (partition, entry) in in_flight.entries {
             self.refuse(entry, Refusal::Unanswered(partition));
@@ -99,7 +112,7 @@ impl Commits {
     }
 
     /// Asks for commits. All of them are answered together, by `finished`.
-    pub(super) fn push(&mut self, id: CommitId, commits: Vec<Commit>) {
+    pub(in crate::group) fn push(&mut self, id: CommitId, commits: Vec<Commit>) {
         let wait = Wait { partitions: commits.len(), refused: None };
         if commits.is_empty() {
             self.finished.push((id, Ok(())));
@@ -140,17 +153,24 @@ impl Commits {
     }
 
     /// Whether a request could be sent now.
-    pub(super) fn wants_to_send(&self) -> bool {
+    pub(in crate::group) fn wants_to_send(&self) -> bool {
         self.in_flight.is_none() && !self.pending.is_empty()
     }
 
     /// Whether everything that was asked for has been answered.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::group) fn is_idle(&self) -> bool {
         self.in_flight.is_none() && self.pending.is_empty()
     }
 
+    /// Whether everything that was asked for has been answered for these.
+    pub(in crate::group) fn is_idle_of(&self, partitions: &BTreeSet<TopicPartition>) -> bool {
+        let flies =
+            |it: &TopicPartition| self.in_flight.as_ref().is_some_and(|all| all.entries.contains_key(it));
+        !partitions.iter().any(|it| self.pending.contains_key(it) || flies(it))
+    }
+
     /// Takes all that waits into one request.
-    pub(super) fn send(&mut self, call: CallId) -> Vec<OffsetCommitRequestTopic> {
+    pub(in crate::group) fn send(&mut self, call: CallId) -> Vec<OffsetCommitRequestTopic> {
         let entries = std::mem::take(&mut self.pending);
         let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
         for (partition, Entry { commit, .. }) in &entries {
@@ -171,7 +191,7 @@ impl Commits {
     }
 
     /// The call failed: whether it was stored is not known.
-    pub(super) fn on_broken(&mut self, call: CallId) {
+    pub(in crate::group) fn on_broken(&mut self, call: CallId) {
         let Some(in_flight) = self.in_flight.take_if(|it| it.call == call) else { return };
         for (partition, entry) in in_flight.entries {
             self.again(partition, entry);
@@ -180,7 +200,7 @@ impl Commits {
 
     /// The answer came; `current` says whether it speaks about the generation that the member still has. A
     /// partition that it leaves out is asked for again.
-    pub(super) fn on_answer(
+    pub(in crate::group) fn on_answer(
         &mut self,
         call: CallId,
         response: &OffsetCommitResponse,
@@ -266,7 +286,7 @@ impl Commits {
     }
 
     /// Takes what has been answered since the last call.
-    pub(super) fn finished(&mut self) -> Vec<(CommitId, Result<(), Refusal>)> {
+    pub(in crate::group) fn finished(&mut self) -> Vec<(CommitId, Result<(), Refusal>)> {
         std::mem::take(&mut self.finished)
     }
 }
