@@ -150,4 +150,25 @@ mod tests {
             assert!(!link.is_open());
         }
     }
+
+    /// H8.
+    #[tokio::test(start_paused = true)]
+    async fn of_brokers_that_come_and_go_nothing_is_kept() {
+        let peer = Peer::new(|asked| match asked.answer(&HeartbeatResponse::default()) {
+            Reply::Frame(frame) => Reply::Last(frame),
+            other => other,
+        });
+        let context = peer.context(config::Connection::default());
+        let pool = Pool::new(context.clone());
+        let patience = Duration::from_secs(30);
+        for node in 0..300 {
+            let address = format!("peer-{node}:9092").parse().expect("an address");
+            let broker = Broker { node: Some(node), address };
+            let link = pool.link(&broker, context.now() + patience).await.expect("the peer is there");
+            link.call(|_| HeartbeatRequest::default(), patience).await.expect("an answer");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(!link.is_open());
+        }
+        assert_eq!(pool.slots.lock().expect("nobody panics").len(), 1);
+    }
 }

@@ -38,6 +38,8 @@ pub(super) struct Log {
     pub(super) errors: Vec<ErrorCode>,
     /// So many times a batch is appended and the connection breaks before that is said.
     pub(super) cuts: usize,
+    /// Each answer has the partition once more, as refused.
+    pub(super) answers_twice: bool,
     /// How long a request is being written.
     pub(super) wait: Duration,
     /// Metadata says that there is no such topic.
@@ -63,7 +65,12 @@ impl Log {
                 let request: ProduceRequest = asked.read();
                 self.acks.push(request.acks);
                 let records = request.topic_data[0].partition_data[0].records.clone().expect("a batch");
-                let answer = answer(self.append(records));
+                let mut answer = answer(self.append(records));
+                if self.answers_twice {
+                    let code = ErrorCode::NotLeaderOrFollower.code();
+                    let again = PartitionProduceResponse { error_code: code, ..Default::default() };
+                    answer.responses[0].partition_responses.push(again);
+                }
                 if self.cuts > 0 {
                     self.cuts -= 1;
                     return Reply::Cut;

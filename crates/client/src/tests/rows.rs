@@ -16,7 +16,7 @@
 //! | P11 | flushing and closing while others send | `a_flush_ends_with_what_was_sent_before_and_after_a_shutdown_at_once`, `a_flush_does_not_wait_for_what_is_pushed_later`, `a_shutdown_that_is_out_of_time_says_what_it_gave_up` |
 //! | P12 | a topic grows, and not every broker knows | `a_partition_that_metadata_does_not_tell_of_yet_is_produced_to`, `a_topic_that_grows_has_its_new_partitions_filled_too`, `partitions_do_not_vanish_from_a_living_topic` |
 //! | P13 | one record is too large or not valid | `a_record_that_the_broker_rejects_fails_alone`, `a_batch_that_is_too_large_for_the_broker_arrives_in_parts_and_in_order`, `a_batch_in_parts_keeps_its_numbers_and_its_place` |
-//! | P14 | the leader changes | `a_record_is_written_where_the_leader_has_gone`, `acks_are_what_was_asked_for_and_without_any_a_record_is_delivered_when_it_is_written`, `nodes_that_stop_and_leaders_that_move_take_nothing_along` |
+//! | P14 | the leader changes | `a_record_is_written_where_the_leader_has_gone`, `acks_are_what_was_asked_for_and_without_any_a_record_is_delivered_when_it_is_written`, `nodes_that_stop_and_leaders_that_move_take_nothing_along`, `a_leader_that_moves_costs_what_the_acks_allow_and_nothing_else` |
 //! | C8 | the end of the log was lost, or its beginning is gone | `what_was_truncated_is_read_again_from_there_and_told`, `what_a_new_leader_has_lost_is_told_and_what_it_has_instead_is_read`, `out_of_range_goes_on_at_the_end_of_the_log_that_was_chosen` |
 //! | C10 | an error that passes | `no_temporary_error_moves_a_position`, `only_one_code_makes_a_position_jump`, `everything_is_read_once_and_in_order_while_connections_break` |
 //! | C11 | the leader changes while the log is compared | `leaders_that_change_while_they_are_asked_are_asked_in_turn_and_with_a_pause` |
@@ -32,12 +32,16 @@
 //! | N5 | nobody is there at the start | `without_a_broker_at_the_start_every_address_is_tried_once` |
 //! | N6 | all brokers were replaced | `where_all_brokers_were_replaced_the_configured_addresses_are_gone_back_to`, `a_broker_that_sends_clients_back_is_left_for_the_configured_addresses` |
 //! | N7 | metadata is older than what came before | `an_older_leader_epoch_changes_nothing`, `a_leader_named_by_the_way_counts_if_it_is_newer` |
+//! | N8 | a leader stands still for a while, and goes on as if nothing had been | `three_nodes_of_kafka_4_3`, `a_node_of_kafka_3_9` |
 //! | N9 | addresses change, or are shared | `a_broker_that_has_moved_is_talked_to_where_it_is`, `two_brokers_at_one_address_share_a_connection`, `whoever_was_asked_in_vain_is_the_one_that_others_go_before`, `a_connection_that_was_left_takes_nothing_along_when_it_breaks` |
 //! | N10 | the broker throttles | `a_broker_that_throttles_is_left_alone_and_nothing_times_out`, `a_rest_lasts_as_long_as_was_asked_for_and_not_for_ever`, `a_broker_that_wants_to_be_left_alone_does_not_keep_others_from_being_asked`, `what_is_given_up_while_a_broker_rests_is_not_written_after_that`, `a_coordinator_that_wants_to_be_left_alone_is_not_waited_for_longer_than_a_call_has` |
 //! | H1 | lengths without end | `a_hostile_answer_is_a_typed_error_and_costs_no_more_than_there_is`, `a_frame_longer_than_allowed_or_than_there_is_memory_for_ends_the_connection` |
-//! | H3 | partitions that are not there, twice there, or negative | `a_partition_that_is_twice_in_an_answer_is_read_once`, `partitions_numbered_with_holes_or_below_zero_are_not_believed`, `nonsense_instead_of_an_identity_fails_what_waits_and_is_asked_for_again_after_a_pause` |
+//! | H2 | a little that unpacks to very much | `bombs_of_every_codec`, `bombs_in_parts`, `a_bomb_is_refused_by_its_ratio`, `streams_that_lie_about_their_length` |
+//! | H3 | partitions that are not there, twice there, or negative | `a_partition_that_is_twice_in_an_answer_is_read_once`, `a_batch_that_is_answered_twice_is_written_once`, `a_topic_or_a_partition_that_is_twice_in_an_answer_is_known_once`, `partitions_numbered_with_holes_or_below_zero_are_not_believed`, `nonsense_instead_of_an_identity_fails_what_waits_and_is_asked_for_again_after_a_pause` |
 //! | H4 | lengths within batches that lie | `damaged_lengths_stop_reading_instead_of_going_on` |
+//! | H5 | numbers that do not end | `a_varint_ends_within_32_bits`, `a_value_that_is_too_large_or_does_not_end_is_none` |
 //! | H6 | an answer that never ends | `an_answer_that_trickles_without_end_is_given_up_in_time` |
+//! | H8 | other brokers at every look | `brokers_that_are_others_at_every_look_do_not_add_up`, `of_brokers_that_come_and_go_nothing_is_kept` |
 
 use std::{
     pin::pin,
@@ -93,6 +97,18 @@ async fn a_topic_that_is_gone_for_a_moment_keeps_its_numbers() {
     send_all(&producer, [record("d")]).await;
     assert_eq!(world.log().values, ["a", "b", "c", "d"]);
     assert_eq!(world.log().identities, 1, "nothing begins anew");
+}
+
+/// H3: an answer that has a partition twice, with another outcome each time, is believed once.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_answered_twice_is_written_once() {
+    let world = World::new(Log { answers_twice: true, ..Log::default() }).await;
+    let producer = world.producer();
+    for (offset, value) in ["a", "b", "c"].into_iter().enumerate() {
+        let stored = send_all(&producer, [record(value)]).await.remove(0).expect("it is written");
+        assert_eq!(stored, Some(offset as i64));
+    }
+    assert_eq!(world.log().values, ["a", "b", "c"]);
 }
 
 /// What a broker got that reads only now and then: topic, partition and value of each record.

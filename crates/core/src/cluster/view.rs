@@ -356,6 +356,17 @@ mod tests {
     }
 
     #[test]
+    fn brokers_that_are_others_at_every_look_do_not_add_up() {
+        let others = |look: i32| MetadataResponse {
+            brokers: (look * 10..look * 10 + 10).map(broker).collect(),
+            ..answer(7, &[(look * 10, look)])
+        };
+        let view = view((0..1_000).map(others));
+        assert_eq!(view.brokers().len(), 10);
+        assert_eq!(leader_of(&view, 0), Some((9_990, 999)));
+    }
+
+    #[test]
     fn an_answer_without_brokers_leaves_those_that_are_known() {
         let view = view([answer(7, &[(1, 5)]), MetadataResponse::default()]);
         assert_eq!(view.brokers().len(), 2);
@@ -386,6 +397,18 @@ mod tests {
             assert_eq!(view.revision() > before, news, "{port}");
         }
         assert_eq!(leader_of(&view, 0), Some((3, 5)), "now its leader can be reached");
+    }
+
+    #[test]
+    fn a_topic_or_a_partition_that_is_twice_in_an_answer_is_known_once() {
+        let mut answer = answer(7, &[(1, 5), (2, 5)]);
+        let twice = answer.topics[0].partitions[0].clone();
+        answer.topics[0].partitions.push(MetadataResponsePartition { leader_id: 2, ..twice });
+        answer.topics.push(MetadataResponseTopic { partitions: Vec::new(), ..answer.topics[0].clone() });
+        let view = view([answer]);
+        assert_eq!(view.topic("orders").map(|it| it.partitions.len()), Some(2));
+        assert_eq!(leader_of(&view, 0), Some((1, 5)));
+        assert_eq!(leader_of(&view, 1), Some((2, 5)));
     }
 
     #[test]
