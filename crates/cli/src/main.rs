@@ -10,6 +10,7 @@ mod progress;
 mod report;
 mod scan;
 mod signals;
+mod times;
 mod topics;
 
 use std::process::ExitCode;

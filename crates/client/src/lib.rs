@@ -43,8 +43,8 @@ mod task;
 mod tests;
 
 pub use admin::{
-    Admin, CommittedOffset, ConfigChange, GroupDescription, GroupListing, GroupMember, NewTopic,
-    PartitionDescription, TopicConfig, TopicDescription,
+    Admin, CommittedOffset, ConfigChange, GroupDescription, GroupFilter, GroupListing, GroupMember,
+    GroupState, GroupType, NewTopic, PartitionDescription, TopicConfig, TopicDescription,
 };
 pub use client::{Client, ClientBuilder};
 pub use clock::SystemClock;
@@ -65,6 +65,7 @@ pub use producer::{
 pub use vltava_core::{
     Clock, Moment, Timestamp, TopicPartition,
     cluster::NodeId,
+    group::lag,
     produce::{Partitioner, Partitions, UnknownPartitioner},
 };
 pub use vltava_wire::{

@@ -6,8 +6,9 @@ mod offsets;
 mod topics;
 
 pub use configs::{ConfigChange, TopicConfig};
-pub use groups::{GroupDescription, GroupListing, GroupMember};
-pub use offsets::CommittedOffset;
+pub use groups::{
+    CommittedOffset, GroupDescription, GroupFilter, GroupListing, GroupMember, GroupState, GroupType,
+};
 pub use topics::{NewTopic, PartitionDescription, TopicDescription};
 
 use crate::Client;

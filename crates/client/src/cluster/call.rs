@@ -90,7 +90,7 @@ impl Cluster {
     }
 
     /// Finds the broker for a target: waits for metadata, asks for a coordinator.
-    async fn locate(&self, attempt: &Attempt<'_>) -> Result<NodeId> {
+    pub(crate) async fn locate(&self, attempt: &Attempt<'_>) -> Result<NodeId> {
         let mut news = self.news();
         loop {
             news.catch_up();

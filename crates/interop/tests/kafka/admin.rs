@@ -7,7 +7,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer},
     producer::{BaseProducer, BaseRecord, Producer},
 };
-use vltava_client::{Client, ErrorCode, NewTopic, Offset, TopicPartition};
+use vltava_client::{Client, ErrorCode, GroupFilter, NewTopic, Offset, TopicPartition};
 
 use vltava_interop::Cluster;
 
@@ -33,7 +33,7 @@ async fn topics_groups_and_offsets_are_as_another_client_left_them() {
     let committed = admin.committed_offsets("billing").await.expect("the group is there");
     let committed: BTreeMap<_, _> = committed.into_iter().map(|(at, it)| (at.partition, it.offset)).collect();
     assert_eq!(committed, BTreeMap::from([(2, 1), (3, 3)]));
-    let groups = admin.list_groups().await.expect("the cluster answers");
+    let groups = admin.list_groups(&GroupFilter::default()).await.expect("the cluster answers");
     assert!(groups.iter().any(|listing| listing.group == "billing"), "{groups:?}");
     assert!(admin.describe_group("billing").await.expect("the group is there").members.is_empty());
 
