@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::{Notify, oneshot, watch};
 use vltava_core::{
     Clock, Moment, Rng,
-    group::classic::{self, Groups, Join, Limits, Token},
+    group::coordinator::{self, Groups, Join, Limits, Output, Token},
 };
 use vltava_wire::{
     ErrorCode,
@@ -101,12 +101,17 @@ impl Coordinator {
         let mut state = self.state.lock().expect("no group panics");
         let before = state.groups.deadline();
         let result = act(&mut state, now);
-        while let Some(reply) = state.groups.poll(now) {
+        while let Some(output) = state.groups.poll(now, self.clock.wall()) {
+            let Output::Reply(reply) = output else { continue };
             let waiting = state.waiting.remove(&reply.token);
             // Who asked may be gone meanwhile; then there is nobody to tell.
             match (waiting, reply.answer) {
-                (Some(Waiting::Join(sender)), classic::Answer::Join(response)) => drop(sender.send(response)),
-                (Some(Waiting::Sync(sender)), classic::Answer::Sync(response)) => drop(sender.send(response)),
+                (Some(Waiting::Join(sender)), coordinator::Answer::Join(response)) => {
+                    drop(sender.send(response))
+                }
+                (Some(Waiting::Sync(sender)), coordinator::Answer::Sync(response)) => {
+                    drop(sender.send(response))
+                }
                 (Some(_), _) => unreachable!("a join was answered as a sync, or a sync as a join"),
                 (None, _) => (),
             }

@@ -1,6 +1,6 @@
 //! JoinGroup, versions 0 to 9: waits until the group is complete, and learns who assigns.
 //!
-//! The rules are those of `core::group::classic`. Unlike Kafka's, the first rebalance of a group does not wait for
+//! The rules are those of `core::group::coordinator`. Unlike Kafka's, the first rebalance of a group does not wait for
 //! members that might come.
 
 use bytes::Bytes;

@@ -14,18 +14,10 @@ pub(crate) fn answer(call: Call<'_>, request: ListGroupsRequest) -> Answer<ListG
     Answer::Later(Box::pin(async move {
         let with_offsets = node.log.groups_with_offsets();
         let mut groups =
-            node.coordinator.ask(|groups, _| groups.list(with_offsets.iter().map(String::as_str)));
+            node.coordinator.ask(|groups, _| groups.list(&request, with_offsets.iter().map(String::as_str)));
         let nodes = node.nodes();
-        groups.retain(|group| {
-            nodes.coordinator(&group.group_id) == at
-                && asked_for(&request.states_filter, &group.group_state)
-                && asked_for(&request.types_filter, &group.group_type)
-        });
+        groups.retain(|group| nodes.coordinator(&group.group_id) == at);
         let error_code = node.ledger_settled().await.err().unwrap_or(ErrorCode::None).code();
         ListGroupsResponse { error_code, groups, ..Default::default() }
     }))
-}
-
-fn asked_for(filter: &[String], value: &str) -> bool {
-    filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
 }

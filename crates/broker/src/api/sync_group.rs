@@ -1,6 +1,6 @@
 //! SyncGroup, versions 0 to 5: the leader hands in all assignments, everyone gets its own.
 //!
-//! The rules are those of `core::group::classic`.
+//! The rules are those of `core::group::coordinator`.
 
 use bytes::Bytes;
 use vltava_wire::{

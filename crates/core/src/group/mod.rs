@@ -4,6 +4,7 @@
 
 pub mod assign;
 pub mod classic;
+pub mod coordinator;
 pub mod lag;
 pub mod member;
 mod offsets;

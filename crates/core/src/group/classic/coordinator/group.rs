@@ -1,4 +1,4 @@
-//! One group: what its members may ask for, and what they are answered. How it rebalances is in `rebalance`.
+//! One group, and how members get in. What else they ask is in `asks`, how the group rebalances in `rebalance`.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -6,19 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use vltava_wire::{
-    ErrorCode,
-    messages::group::{
-        DescribedGroup, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, MemberIdentity,
-        SyncGroupRequest, SyncGroupResponse,
-    },
-};
+use vltava_wire::{ErrorCode, messages::group::JoinGroupRequest};
 
-use super::{
-    Answer, Join, Limits, Reply, Token,
-    member::{Member, Parked},
+use super::member::{Member, Parked};
+use crate::{
+    Moment, Rng, Timestamp,
+    group::coordinator::{Answer, ClassicGroup, Join, Limits, Reply, Token, refuse_join, refuse_sync},
 };
-use crate::{Moment, Rng};
 
 /// From this version on a member is told its id before it may join (KIP-394): joins that got lost leave no ghosts.
 const ID_REQUIRED_SINCE: i16 = 4;
@@ -26,27 +20,34 @@ const ID_REQUIRED_SINCE: i16 = 4;
 const SKIP_ASSIGNMENT_SINCE: i16 = 9;
 
 #[derive(Debug)]
-pub(super) struct Group {
-    pub(super) protocol_type: String,
+pub(in crate::group) struct Group {
+    pub(in crate::group) protocol_type: String,
     pub(super) protocol: Option<String>,
     pub(super) generation: i32,
     pub(super) leader: Option<String>,
-    pub(super) state: State,
+    pub(in crate::group) state: State,
     pub(super) members: BTreeMap<String, Member>,
     /// Static members: the id that speaks for each instance now.
     pub(super) instances: BTreeMap<String, String>,
     /// Ids that were given out and have not joined, and until when they may.
     pub(super) pending: BTreeMap<String, Moment>,
     pub(super) initial_delay: Duration,
-    pub(super) replies: VecDeque<Reply>,
+    pub(in crate::group) replies: VecDeque<Reply>,
+    /// What is to be recorded, as of the last moment of rest.
+    pub(super) unrecorded: Option<ClassicGroup>,
+    /// Since when it has no members, once that is recorded.
+    pub(super) empty_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(in crate::group) enum State {
     /// Nobody is in it.
     Empty,
-    /// Waits until everybody has joined, at least until `not_before`, at most until `end`.
-    Preparing { not_before: Moment, end: Moment },
+    /// The first rebalance: waits for more to join until `until`, again when somebody has `joined` meanwhile, as
+    /// long as time is `left`.
+    Gathering { until: Moment, joined: bool, left: Duration },
+    /// Waits until everybody has joined, at most until `end`.
+    Preparing { end: Moment },
     /// Waits for what the leader assigns; who has not synced by `end` is out.
     Completing { end: Moment },
     /// Everybody may have its assignment; who has not asked for it by `sync_end` is out.
@@ -55,10 +56,10 @@ pub(super) enum State {
 
 impl State {
     /// The name that Kafka's tools show.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::group) fn name(self) -> &'static str {
         match self {
             State::Empty => "Empty",
-            State::Preparing { .. } => "PreparingRebalance",
+            State::Gathering { .. } | State::Preparing { .. } => "PreparingRebalance",
             State::Completing { .. } => "CompletingRebalance",
             State::Stable { .. } => "Stable",
         }
@@ -66,11 +67,11 @@ impl State {
 }
 
 impl Group {
-    pub(super) fn new(initial_delay: Duration, generation: i32) -> Self {
+    pub(in crate::group) fn new(initial_delay: Duration) -> Self {
         Self {
             protocol_type: String::new(),
             protocol: None,
-            generation,
+            generation: 0,
             leader: None,
             state: State::Empty,
             members: BTreeMap::new(),
@@ -78,22 +79,29 @@ impl Group {
             pending: BTreeMap::new(),
             initial_delay,
             replies: VecDeque::new(),
+            unrecorded: None,
+            empty_since: None,
         }
     }
 
-    /// Whether nothing in it is worth keeping.
-    pub(super) fn is_forgettable(&self) -> bool {
-        self.state == State::Empty && self.pending.is_empty() && self.replies.is_empty()
+    /// Whether it never had a generation, and nobody is about to join.
+    pub(in crate::group) fn is_forgettable(&self) -> bool {
+        self.generation == 0 && self.is_empty() && self.pending.is_empty()
+    }
+
+    /// Whether nobody is in it. Who only asked for an id is not.
+    pub(in crate::group) fn is_empty(&self) -> bool {
+        self.state == State::Empty
     }
 
     /// Bytes that members left here.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::group) fn bytes(&self) -> usize {
         let members = self.members.iter().map(|(id, member)| id.len() + member.bytes());
         let pending = self.pending.keys().map(|id| id.len() + 64);
         self.protocol_type.len() + members.sum::<usize>() + pending.sum::<usize>()
     }
 
-    pub(super) fn on_join(&mut self, now: Moment, join: Join, limits: &Limits, rng: &mut Rng) {
+    pub(in crate::group) fn on_join(&mut self, now: Moment, join: Join, limits: &Limits, rng: &mut Rng) {
         let token = join.token;
         let known = join.request.member_id.clone();
         let outcome = if known.is_empty() {
@@ -145,7 +153,7 @@ impl Group {
         let leads = self.leader.as_deref() == Some(&*id);
         let rejoins = match self.state {
             State::Empty => return Err(ErrorCode::UnknownMemberId),
-            State::Preparing { .. } => true,
+            State::Gathering { .. } | State::Preparing { .. } => true,
             State::Completing { .. } => changed,
             State::Stable { .. } => changed || leads,
         };
@@ -169,10 +177,8 @@ impl Group {
         }
         self.leader.get_or_insert_with(|| id.clone());
         self.members.insert(id, new_member(now, knows_id, join));
-        if let State::Preparing { not_before, end } = &mut self.state
-            && *not_before > now
-        {
-            *not_before = (now + self.initial_delay).min(*end);
+        if let State::Gathering { joined, .. } = &mut self.state {
+            *joined = true;
         }
         self.rebalance(now);
     }
@@ -197,6 +203,7 @@ impl Group {
             return self.rebalance(now);
         }
         self.members.get_mut(&id).expect("it was just put in").parked = Parked::Nothing;
+        self.rest();
         let leads = self.leader.as_deref() == Some(&*id);
         let skips = leads && version >= SKIP_ASSIGNMENT_SINCE;
         self.answer_join(now, &id, token, skips);
@@ -217,157 +224,8 @@ impl Group {
         self.supersede(earlier);
     }
 
-    pub(super) fn on_sync(&mut self, now: Moment, token: Token, request: SyncGroupRequest) {
-        match self.check_sync(&request) {
-            Err(code) => self.replies.push_back(refuse_sync(token, code)),
-            Ok(()) => self.sync(now, token, request),
-        }
-    }
-
-    fn check_sync(&mut self, request: &SyncGroupRequest) -> Result<(), ErrorCode> {
-        self.member(&request.member_id, request.group_instance_id.as_deref())?;
-        let named_type = request.protocol_type.as_ref();
-        let named = request.protocol_name.as_ref();
-        if request.generation_id != self.generation {
-            return Err(ErrorCode::IllegalGeneration);
-        }
-        if named_type.is_some_and(|it| *it != self.protocol_type)
-            || named.is_some_and(|it| Some(it) != self.protocol.as_ref())
-        {
-            return Err(ErrorCode::InconsistentGroupProtocol);
-        }
-        match self.state {
-            State::Empty => Err(ErrorCode::UnknownMemberId),
-            State::Preparing { .. } => Err(ErrorCode::RebalanceInProgress),
-            State::Completing { .. } | State::Stable { .. } => Ok(()),
-        }
-    }
-
-    fn sync(&mut self, now: Moment, token: Token, request: SyncGroupRequest) {
-        let member = self.members.get_mut(&request.member_id).expect("the sync was checked");
-        let earlier = std::mem::replace(&mut member.parked, Parked::Sync(token));
-        member.synced = true;
-        member.heard_of(now);
-        self.supersede(earlier);
-        if let State::Completing { end } = self.state {
-            if self.leader.as_deref() != Some(&*request.member_id) {
-                return;
-            }
-            self.assign(request);
-            self.state = State::Stable { sync_end: Some(end) };
-        }
-        self.answer_syncs(now);
-    }
-
-    fn assign(&mut self, request: SyncGroupRequest) {
-        for member in self.members.values_mut() {
-            member.assignment = Bytes::new();
-        }
-        for assigned in request.assignments {
-            if let Some(member) = self.members.get_mut(&assigned.member_id) {
-                member.assignment = assigned.assignment;
-            }
-        }
-    }
-
-    pub(super) fn on_heartbeat(&mut self, now: Moment, request: &HeartbeatRequest) -> Result<(), ErrorCode> {
-        let (state, generation) = (self.state, self.generation);
-        let member = self.member(&request.member_id, request.group_instance_id.as_deref())?;
-        if request.generation_id != generation {
-            return Err(ErrorCode::IllegalGeneration);
-        }
-        member.heard_of(now);
-        match state {
-            State::Preparing { .. } => Err(ErrorCode::RebalanceInProgress),
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn on_leave(&mut self, leaving: &MemberIdentity) -> Result<(), ErrorCode> {
-        let instance = leaving.group_instance_id.as_deref();
-        let mut id = leaving.member_id.clone();
-        if id.is_empty() {
-            // An administrator names the instance alone.
-            let named = instance.and_then(|instance| self.instances.get(instance));
-            id = named.ok_or(ErrorCode::UnknownMemberId)?.clone();
-        }
-        if self.pending.remove(&id).is_some() {
-            return Ok(());
-        }
-        self.member(&id, instance)?;
-        self.remove(&id);
-        Ok(())
-    }
-
-    /// Whether a commit of this member and generation counts. One that does is a sign of life.
-    pub(super) fn on_commit(
-        &mut self,
-        now: Moment,
-        member_id: &str,
-        instance: Option<&str>,
-        generation: i32,
-    ) -> Result<(), ErrorCode> {
-        if generation < 0 && self.state == State::Empty {
-            return Ok(());
-        }
-        if generation < 0 && member_id.is_empty() && instance.is_none() {
-            return Err(ErrorCode::UnknownMemberId);
-        }
-        let (state, current) = (self.state, self.generation);
-        let member = self.member(member_id, instance)?;
-        if generation != current {
-            return Err(ErrorCode::IllegalGeneration);
-        }
-        if matches!(state, State::Completing { .. }) {
-            return Err(ErrorCode::RebalanceInProgress);
-        }
-        member.heard_of(now);
-        Ok(())
-    }
-
-    /// The connection of a parked request is gone, and nobody will read the answer. The member may come back
-    /// within its session; one that was never told its id cannot.
-    pub(super) fn on_gone(&mut self, now: Moment, token: Token) {
-        let waits =
-            |member: &Member| matches!(member.parked, Parked::Join(it) | Parked::Sync(it) if it == token);
-        let Some((id, member)) = self.members.iter_mut().find(|(_, member)| waits(member)) else { return };
-        if !member.knows_id && member.awaits_join() && member.instance_id.is_none() {
-            let id = id.clone();
-            self.remove(&id);
-            return self.left(now);
-        }
-        if matches!(member.parked, Parked::Sync(_)) {
-            member.synced = false;
-        }
-        member.parked = Parked::Nothing;
-        member.heard_of(now);
-    }
-
-    pub(super) fn describe(&self) -> DescribedGroup {
-        let stable = matches!(self.state, State::Stable { .. });
-        let protocol = self.protocol.as_deref().filter(|_| stable);
-        DescribedGroup {
-            group_state: self.state.name().to_owned(),
-            protocol_type: self.protocol_type.clone(),
-            protocol_data: protocol.unwrap_or_default().to_owned(),
-            members: self.members.iter().map(|(id, member)| member.described(id, protocol)).collect(),
-            ..DescribedGroup::default()
-        }
-    }
-
-    /// The member that a request speaks for.
-    fn member(&mut self, id: &str, instance: Option<&str>) -> Result<&mut Member, ErrorCode> {
-        if let Some(instance) = instance {
-            let current = self.instances.get(instance).ok_or(ErrorCode::UnknownMemberId)?;
-            if current != id {
-                return Err(ErrorCode::FencedInstanceId);
-            }
-        }
-        self.members.get_mut(id).ok_or(ErrorCode::UnknownMemberId)
-    }
-
     /// A newer request of the same member takes the place of one that waits.
-    fn supersede(&mut self, earlier: Parked) {
+    pub(super) fn supersede(&mut self, earlier: Parked) {
         let code = ErrorCode::RebalanceInProgress;
         match earlier {
             Parked::Nothing => (),
@@ -403,16 +261,6 @@ fn rebalance_timeout(request: &JoinGroupRequest) -> Duration {
 }
 
 /// Milliseconds of a request, where a negative number is none.
-pub(super) fn millis(given: i32) -> Duration {
+pub(in crate::group) fn millis(given: i32) -> Duration {
     Duration::from_millis(u64::try_from(given).unwrap_or(0))
-}
-
-pub(super) fn refuse_join(token: Token, code: ErrorCode, member_id: String) -> Reply {
-    let response = JoinGroupResponse { error_code: code.code(), member_id, ..JoinGroupResponse::default() };
-    Reply { token, answer: Answer::Join(response) }
-}
-
-pub(super) fn refuse_sync(token: Token, code: ErrorCode) -> Reply {
-    let response = SyncGroupResponse { error_code: code.code(), ..SyncGroupResponse::default() };
-    Reply { token, answer: Answer::Sync(response) }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vltava_wire::messages::group::{DescribedGroupMember, JoinGroupRequestProtocol, JoinGroupResponseMember};
 
-use super::Token;
-use crate::Moment;
+use crate::{Moment, group::coordinator::Token};
 
 /// What a fixed-size member costs beside its text and bytes.
 const MEMBER_BYTES: usize = 256;

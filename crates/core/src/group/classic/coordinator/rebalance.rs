@@ -13,11 +13,13 @@ use vltava_wire::{
 };
 
 use super::{
-    Answer, Reply, Token,
-    group::{Group, State, refuse_join, refuse_sync},
+    group::{Group, State},
     member::{Member, Parked},
 };
-use crate::Moment;
+use crate::{
+    Moment,
+    group::coordinator::{Answer, Reply, Token, refuse_join, refuse_sync},
+};
 
 /// How long a group of absent static members rests at least, whatever rebalance timeout they asked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -28,25 +30,20 @@ const PROTOCOLS_MAX: usize = 32;
 impl Group {
     /// Begins a rebalance, unless one is going on, and ends it if nobody is missing.
     pub(super) fn rebalance(&mut self, now: Moment) {
-        if !matches!(self.state, State::Preparing { .. }) {
+        if !matches!(self.state, State::Gathering { .. } | State::Preparing { .. }) {
             self.prepare(now);
         }
         self.try_complete(now);
     }
 
     /// Somebody left: those who stay share anew.
-    pub(super) fn left(&mut self, now: Moment) {
+    pub(in crate::group) fn left(&mut self, now: Moment) {
         if self.state != State::Empty {
             self.rebalance(now);
         }
     }
 
     fn prepare(&mut self, now: Moment) {
-        let end = now + self.rebalance_timeout();
-        let not_before = match self.state {
-            State::Empty => (now + self.initial_delay).min(end),
-            _ => now,
-        };
         for member in self.members.values_mut() {
             member.assignment = Bytes::new();
             if let Some(token) = member.unpark_sync() {
@@ -54,7 +51,14 @@ impl Group {
                 self.replies.push_back(refuse_sync(token, ErrorCode::RebalanceInProgress));
             }
         }
-        self.state = State::Preparing { not_before, end };
+        let timeout = self.rebalance_timeout();
+        self.state = match self.state {
+            State::Empty => {
+                let left = timeout.saturating_sub(self.initial_delay);
+                State::Gathering { until: now + self.initial_delay.min(timeout), joined: false, left }
+            }
+            _ => State::Preparing { end: now + timeout },
+        };
     }
 
     fn rebalance_timeout(&self) -> Duration {
@@ -63,9 +67,19 @@ impl Group {
 
     /// Ends the joining once all are in, or once the time is over.
     pub(super) fn try_complete(&mut self, now: Moment) {
-        let State::Preparing { not_before, end } = self.state else { return };
-        if now >= end || (now >= not_before && self.all_joined()) {
-            self.complete(now);
+        match self.state {
+            State::Gathering { .. } if self.members.is_empty() => self.complete(now),
+            State::Gathering { until, joined, left } if now >= until => {
+                if !joined || left.is_zero() {
+                    return self.complete(now);
+                }
+                // Who joined while the others waited may not be the last one.
+                let longer = self.initial_delay.min(left);
+                let left = left.saturating_sub(self.initial_delay);
+                self.state = State::Gathering { until: now + longer, joined: false, left };
+            }
+            State::Preparing { end } if now >= end || self.all_joined() => self.complete(now),
+            _ => (),
         }
     }
 
@@ -77,18 +91,19 @@ impl Group {
         let absent = |member: &Member| !member.awaits_join() && member.instance_id.is_none();
         self.remove_where(absent);
         if self.members.is_empty() {
+            self.next_generation();
             self.state = State::Empty;
             self.protocol = None;
             self.leader = None;
-            return;
+            return self.rest();
         }
         let end = now + self.rebalance_timeout();
         if !self.elect() {
             // Static members alone, none of which is back: until the first is, or their sessions end.
-            self.state = State::Preparing { not_before: now, end: end.max(now + LOOK_AGAIN) };
+            self.state = State::Preparing { end: end.max(now + LOOK_AGAIN) };
             return;
         }
-        self.generation = self.generation.checked_add(1).unwrap_or(1);
+        self.next_generation();
         self.protocol = self.choose_protocol();
         self.state = State::Completing { end };
         let joined = |(id, member): (&String, &mut Member)| {
@@ -102,6 +117,10 @@ impl Group {
             let leads = self.leader.as_ref() == Some(&id);
             self.answer_join(now, &id, token, leads);
         }
+    }
+
+    fn next_generation(&mut self) {
+        self.generation = self.generation.checked_add(1).unwrap_or(1);
     }
 
     /// The leader stays if it is back; otherwise another that is takes its place.
@@ -192,12 +211,13 @@ impl Group {
     }
 
     /// When `expire` has something to do.
-    pub(super) fn deadline(&self) -> Option<Moment> {
+    pub(in crate::group) fn deadline(&self) -> Option<Moment> {
         let sessions = self.members.values().filter(|member| member.parked == Parked::Nothing);
         let sessions = sessions.map(|member| member.session_end);
         let state = match self.state {
             State::Empty => None,
-            State::Preparing { not_before, end } => Some(if self.all_joined() { not_before } else { end }),
+            State::Gathering { until, .. } => Some(until),
+            State::Preparing { end } => Some(end),
             State::Completing { end } => Some(end),
             State::Stable { sync_end } => sync_end,
         };
@@ -205,14 +225,14 @@ impl Group {
     }
 
     /// What the time has come for.
-    pub(super) fn expire(&mut self, now: Moment) {
+    pub(in crate::group) fn expire(&mut self, now: Moment) {
         self.pending.retain(|_, until| *until > now);
         let silent = |member: &Member| member.parked == Parked::Nothing && member.session_end <= now;
         let mut lost = self.remove_where(silent);
         let sync_end = match self.state {
             State::Completing { end } => Some(end),
             State::Stable { sync_end } => sync_end,
-            State::Empty | State::Preparing { .. } => None,
+            State::Empty | State::Gathering { .. } | State::Preparing { .. } => None,
         };
         if sync_end.is_some_and(|end| end <= now) {
             lost |= self.remove_where(|member| !member.synced);

@@ -4,42 +4,40 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use vltava_wire::{
     ErrorCode,
-    messages::group::{
-        DescribedGroup, HeartbeatRequest, HeartbeatResponse, LeaveGroupRequest, LeaveGroupResponse,
-        ListedGroup, MemberIdentity, MemberResponse, SyncGroupRequest,
+    messages::{
+        group::{
+            HeartbeatRequest, HeartbeatResponse, LeaveGroupRequest, LeaveGroupResponse, MemberIdentity,
+            MemberResponse, SyncGroupRequest,
+        },
+        offsets::OffsetCommitRequest,
     },
-    messages::offsets::OffsetCommitRequest,
 };
 
-use super::{
-    Join, Limits, Reply, Token,
-    group::{Group, millis, refuse_join, refuse_sync},
+use super::{Join, Kept, KeptGroup, Limits, Output, Record, Reply, Token, refuse_join, refuse_sync};
+use crate::{
+    Moment, Rng, Timestamp,
+    group::classic::coordinator::{Group, millis},
 };
-use crate::{Moment, Rng};
 
 /// From this version on a LeaveGroup names many members, each with a result of its own.
 const LEAVE_MANY_SINCE: i16 = 3;
-/// From this version on an unknown group is an error to describe; before it is a dead one.
-const DESCRIBE_UNKNOWN_SINCE: i16 = 6;
-/// What Kafka calls groups of this protocol, as opposed to those of KIP-848.
-const GROUP_TYPE: &str = "classic";
 
-/// All groups with members. Joins and syncs are answered by `poll`, all else at once.
+/// All groups that have or had members. Joins and syncs are answered by `poll`, all else at once.
 #[derive(Debug)]
 pub struct Groups {
-    limits: Limits,
+    pub(super) limits: Limits,
     rng: Rng,
-    groups: BTreeMap<String, Group>,
+    pub(super) groups: BTreeMap<String, Group>,
     /// When each group wants to be looked at; may be early, as signs of life do not change it.
     due: BTreeSet<(Moment, String)>,
     dues: BTreeMap<String, Moment>,
     /// Which group each unanswered request waits in.
     parked: BTreeMap<Token, String>,
+    /// Groups that may have something to record.
+    changed: BTreeSet<String>,
+    pub(super) records: VecDeque<Record>,
     replies: VecDeque<Reply>,
     bytes: usize,
-    /// The highest generation of any group that was forgotten: new ones go on from there, so that no group ever
-    /// has the same generation twice.
-    forgotten_generation: i32,
 }
 
 impl Groups {
@@ -52,9 +50,20 @@ impl Groups {
             due: BTreeSet::new(),
             dues: BTreeMap::new(),
             parked: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            records: VecDeque::new(),
             replies: VecDeque::new(),
             bytes: 0,
-            forgotten_generation: 0,
+        }
+    }
+
+    /// The groups as they were recorded, at the start. Sessions begin anew.
+    pub fn restore(&mut self, now: Moment, kept: &Kept) {
+        for (group_id, kept) in kept.groups() {
+            let KeptGroup::Classic(kept) = kept else { continue };
+            let group = Group::restored(now, self.limits.initial_rebalance_delay, kept);
+            self.groups.insert(group_id.to_owned(), group);
+            self.settle(group_id, 0);
         }
     }
 
@@ -69,8 +78,7 @@ impl Groups {
         self.parked.insert(token, group_id.clone());
         let limits = &self.limits;
         let rng = &mut self.rng;
-        let generation = self.forgotten_generation;
-        let group = self.groups.entry(group_id.clone()).or_insert_with(|| Group::new(delay, generation));
+        let group = self.groups.entry(group_id.clone()).or_insert_with(|| Group::new(delay));
         let before = group.bytes();
         group.on_join(now, join, limits, rng);
         self.settle(&group_id, before);
@@ -192,15 +200,23 @@ impl Groups {
         self.settle(&group_id, before);
     }
 
-    /// The next answer to a join or a sync. Call it until there is none, after every other call and at `deadline`.
-    pub fn poll(&mut self, now: Moment) -> Option<Reply> {
+    /// What is to be recorded or sent next, in order. Call it until there is nothing, after every other call and at
+    /// `deadline`, before anything that another call returned is sent.
+    pub fn poll(&mut self, now: Moment, wall: Timestamp) -> Option<Output> {
         while let Some(group_id) = self.next_due(now) {
             let Some(group) = self.groups.get_mut(&group_id) else { continue };
             let before = group.bytes();
             group.expire(now);
             self.settle(&group_id, before);
         }
-        self.replies.pop_front()
+        while let Some(group_id) = self.changed.pop_first() {
+            let Some(group) = self.groups.get_mut(&group_id) else { continue };
+            if let Some(record) = group.take_record(&group_id, wall) {
+                self.records.push_back(Record::Classic(record));
+            }
+        }
+        let record = self.records.pop_front().map(Output::Record);
+        record.or_else(|| self.replies.pop_front().map(Output::Reply))
     }
 
     fn next_due(&mut self, now: Moment) -> Option<String> {
@@ -218,45 +234,15 @@ impl Groups {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Every group, with `others` that have nothing but committed offsets.
-    pub fn list<'a>(&self, others: impl Iterator<Item = &'a str>) -> Vec<ListedGroup> {
-        let listed = |group_id: &str, protocol_type: &str, state: &str| ListedGroup {
-            group_id: group_id.to_owned(),
-            protocol_type: protocol_type.to_owned(),
-            group_state: state.to_owned(),
-            group_type: GROUP_TYPE.to_owned(),
-        };
-        let mut all: BTreeMap<&str, ListedGroup> = others.map(|id| (id, listed(id, "", "Empty"))).collect();
-        for (id, group) in &self.groups {
-            all.insert(id, listed(id, &group.protocol_type, group.state.name()));
-        }
-        all.into_values().collect()
-    }
-
-    /// One group. `has_offsets` says whether it has committed any: then it is there, even without members.
-    pub fn describe(&self, version: i16, group_id: &str, has_offsets: bool) -> DescribedGroup {
-        let mut described = match self.groups.get(group_id) {
-            Some(group) => group.describe(),
-            None if has_offsets => {
-                DescribedGroup { group_state: "Empty".to_owned(), ..DescribedGroup::default() }
-            }
-            None => DescribedGroup { group_state: "Dead".to_owned(), ..DescribedGroup::default() },
-        };
-        if described.group_state == "Dead" && version >= DESCRIBE_UNKNOWN_SINCE {
-            described.error_code = ErrorCode::GroupIdNotFound.code();
-            described.error_message = Some(format!("group {group_id} is not there"));
-        }
-        described.group_id = group_id.to_owned();
-        described
-    }
-
-    /// After a change to a group: its answers, its next deadline, its weight; and an empty one is forgotten.
-    fn settle(&mut self, group_id: &str, bytes_before: usize) {
+    /// After a change to a group: its answers, its next deadline, its weight; and one that never came to anything
+    /// is forgotten.
+    pub(super) fn settle(&mut self, group_id: &str, bytes_before: usize) {
         let Some(group) = self.groups.get_mut(group_id) else { return };
         for reply in group.replies.drain(..) {
             self.parked.remove(&reply.token);
             self.replies.push_back(reply);
         }
+        self.changed.insert(group_id.to_owned());
         self.bytes = self.bytes + group.bytes() - bytes_before;
         if let Some(at) = self.dues.remove(group_id) {
             self.due.remove(&(at, group_id.to_owned()));
@@ -266,9 +252,15 @@ impl Groups {
             self.dues.insert(group_id.to_owned(), at);
         }
         if group.is_forgettable() {
-            self.bytes -= group.bytes();
-            self.forgotten_generation = self.forgotten_generation.max(group.generation);
-            self.groups.remove(group_id);
+            self.forget(group_id);
+        }
+    }
+
+    pub(super) fn forget(&mut self, group_id: &str) {
+        let Some(group) = self.groups.remove(group_id) else { return };
+        self.bytes -= group.bytes();
+        if let Some(at) = self.dues.remove(group_id) {
+            self.due.remove(&(at, group_id.to_owned()));
         }
     }
 }

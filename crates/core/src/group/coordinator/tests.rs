@@ -8,24 +8,26 @@ use vltava_wire::{
     messages::{
         group::{
             HeartbeatRequest, JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
-            LeaveGroupRequest, MemberIdentity, SyncGroupRequest, SyncGroupRequestAssignment,
-            SyncGroupResponse,
+            LeaveGroupRequest, ListGroupsRequest, MemberIdentity, SyncGroupRequest,
+            SyncGroupRequestAssignment, SyncGroupResponse,
         },
         offsets::OffsetCommitRequest,
     },
 };
 
-use super::{Answer, Groups, Join, Limits, Token};
-use crate::{Moment, Rng};
+use super::{Answer, Groups, Join, Kept, Limits, Output, Record, Token};
+use crate::{Moment, Rng, Timestamp};
 
 const SESSION: i32 = 10_000;
 const REBALANCE: i32 = 60_000;
+const WALL: i64 = 1_700_000_000_000;
 
 /// A coordinator with a clock, asked by hand.
 struct Desk {
     groups: Groups,
     now: Moment,
     asked: u64,
+    kept: Kept,
 }
 
 impl Desk {
@@ -34,7 +36,7 @@ impl Desk {
     }
 
     fn with(limits: Limits) -> Self {
-        Self { groups: Groups::new(limits, Rng::new(7)), now: Moment(0), asked: 0 }
+        Self { groups: Groups::new(limits, Rng::new(7)), now: Moment(0), asked: 0, kept: Kept::default() }
     }
 
     fn pass(&mut self, millis: u64) {
@@ -71,8 +73,14 @@ impl Desk {
     }
 
     fn answers(&mut self) -> Vec<(Token, Answer)> {
-        let now = self.now;
-        std::iter::from_fn(|| self.groups.poll(now)).map(|reply| (reply.token, reply.answer)).collect()
+        let mut answers = Vec::new();
+        while let Some(output) = self.groups.poll(self.now, Timestamp(WALL)) {
+            match output {
+                Output::Record(record) => self.kept.apply(&record),
+                Output::Reply(reply) => answers.push((reply.token, reply.answer)),
+            }
+        }
+        answers
     }
 
     fn join_answer(&mut self, token: Token) -> JoinGroupResponse {
@@ -381,7 +389,7 @@ fn static_members_that_are_all_away_are_waited_for_without_spinning() {
         looks += 1;
     }
     assert!(looks <= 2 + SESSION / 1000, "{looks} looks");
-    assert_eq!(desk.state(), "Dead");
+    assert_eq!(desk.state(), "Empty");
 }
 
 #[test]
@@ -392,6 +400,8 @@ fn the_initial_delay_gathers_members_into_one_generation() {
     desk.pass(2_000);
     desk.join(3, subscribe(""));
     assert!(desk.answers().is_empty());
+    desk.pass(1_000);
+    assert!(desk.answers().is_empty(), "somebody joined while the first was waited for");
     desk.pass(3_000);
     assert_eq!(desk.answers().len(), 2);
 }
@@ -406,7 +416,7 @@ fn leaving_in_a_batch_answers_for_each() {
     let response = desk.groups.on_leave(desk.now, 3, request);
     let codes: Vec<_> = response.members.iter().map(|member| ErrorCode::from(member.error_code)).collect();
     assert_eq!(codes, [ErrorCode::None, ErrorCode::UnknownMemberId, ErrorCode::None]);
-    assert_eq!(desk.state(), "Dead", "a group without members is forgotten");
+    assert_eq!(desk.state(), "Empty");
     assert_eq!(desk.groups.deadline(), None);
 }
 
@@ -439,7 +449,7 @@ fn a_commit_needs_the_member_the_generation_and_a_group_at_rest() {
 fn groups_are_listed_and_described_with_those_that_have_only_offsets() {
     let mut desk = Desk::new();
     let (member, _) = desk.member();
-    let listed = desk.groups.list(["g", "old"].into_iter());
+    let listed = desk.groups.list(&ListGroupsRequest::default(), ["g", "old"].into_iter());
     let shown: Vec<_> =
         listed.iter().map(|it| (&*it.group_id, &*it.protocol_type, &*it.group_state)).collect();
     assert_eq!(shown, [("g", "consumer", "Stable"), ("old", "", "Empty")]);
