@@ -15,7 +15,7 @@ use vltava_wire::{
     },
 };
 
-use super::{Answer, Groups, Join, Kept, Limits, Output, Record, Token};
+use super::{Answer, Groups, Join, Kept, Limits, Output, Token};
 use crate::{Moment, Rng, Timestamp};
 
 const SESSION: i32 = 10_000;
