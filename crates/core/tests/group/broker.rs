@@ -55,12 +55,12 @@ impl World {
 
     /// Stores a commit that counts, and checks that it may.
     pub(super) fn store(&mut self, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
-        self.commits.push((self.restarts, request.clone()));
+        self.commits.push(request.clone());
         self.groups.on_commit(self.now, request)?;
         for topic in &request.topics {
             for it in &topic.partitions {
                 let partition = TopicPartition::new(&*topic.name, it.partition_index);
-                let key = (self.restarts, request.generation_id_or_member_epoch, partition.clone());
+                let key = (request.generation_id_or_member_epoch, partition.clone());
                 let (seed, offset) = (self.seed, it.committed_offset);
                 assert_eq!(self.owners.get(&key), Some(&request.member_id), "seed {seed}: not its owner");
                 let before = self.offsets.committed("g", &partition).map_or(0, |committed| committed.offset);
@@ -73,11 +73,18 @@ impl World {
     }
 
     pub(super) fn replies(&mut self) {
-        while let Some(reply) = self.groups.poll(self.now) {
+        while let Some(output) = self.groups.poll(self.now, Timestamp(0)) {
+            let reply = match output {
+                Output::Record(record) => {
+                    self.kept.apply(&record);
+                    continue;
+                }
+                Output::Reply(reply) => reply,
+            };
             let Some((connection, call)) = self.parked.remove(&reply.token) else { continue };
             let answer = match reply.answer {
-                classic::Answer::Join(response) => Answer::Join(response),
-                classic::Answer::Sync(response) => Answer::Sync(response),
+                coordinator::Answer::Join(response) => Answer::Join(response),
+                coordinator::Answer::Sync(response) => Answer::Sync(response),
             };
             self.answer(connection, call, answer);
             let Some(it) = self.connections.get_mut(&connection) else { continue };

@@ -66,7 +66,7 @@ impl World {
         host.assignment = assignment;
         let (member_id, generation) = host.member.identity().expect("who is assigned is a member");
         for partition in partitions {
-            let key = (self.restarts, generation, partition.clone());
+            let key = (generation, partition.clone());
             let owner = self.owners.insert(key, member_id.to_owned());
             assert!(
                 owner.as_deref().is_none_or(|owner| owner == member_id),

@@ -12,10 +12,10 @@ use std::{
 };
 
 use vltava_core::{
-    Moment, Rng, TopicPartition,
+    Moment, Rng, Timestamp, TopicPartition,
     group::{
         Committed, Offsets,
-        classic::{self, Groups, Join, Limits, Token},
+        coordinator::{self, Groups, Join, Kept, Limits, Output, Token},
         member::{
             Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Member, Refusal, Step, Ticket,
         },
@@ -99,17 +99,17 @@ struct World {
     groups: Groups,
     coordinator_wakes_at: Option<Moment>,
     offsets: Offsets,
-    /// How often the coordinator lost its memory.
-    restarts: u32,
+    /// What of the groups outlives a restart.
+    kept: Kept,
     moved_until: Moment,
     hosts: BTreeMap<Id, Host>,
     connections: BTreeMap<u64, Connection>,
     parked: BTreeMap<Token, (u64, CallId)>,
-    /// Who had each partition in each generation of each life of the coordinator.
-    owners: BTreeMap<(u32, i32, TopicPartition), String>,
+    /// Who had each partition in each generation.
+    owners: BTreeMap<(i32, TopicPartition), String>,
     partitions: i32,
-    /// What was asked to be stored, and in which life of the coordinator.
-    commits: Vec<(u32, OffsetCommitRequest)>,
+    /// What was asked to be stored.
+    commits: Vec<OffsetCommitRequest>,
 }
 
 /// The broker serves one request of a connection at a time, in order.
@@ -137,7 +137,7 @@ impl World {
             events: BTreeMap::new(),
             counter: 0,
             offsets: Offsets::default(),
-            restarts: 0,
+            kept: Kept::default(),
             moved_until: Moment(0),
             hosts: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -311,10 +311,10 @@ impl World {
         self.drive(id);
     }
 
-    /// The coordinator comes back without its members; offsets are kept.
+    /// The coordinator comes back with what it recorded; a rebalance that was going on is forgotten.
     fn restart(&mut self) {
-        self.restarts += 1;
         self.groups = Groups::new(Limits::default(), Rng::new(self.rng.bits()));
+        self.groups.restore(self.now, &self.kept);
         self.parked.clear();
         let open: Vec<u64> = self.connections.keys().copied().collect();
         for connection in open {
@@ -328,10 +328,9 @@ impl World {
             return;
         }
         let at = self.rng.below(self.commits.len() as u64) as usize;
-        let (life, request) = self.commits[at].clone();
+        let request = self.commits[at].clone();
         let generation = request.generation_id_or_member_epoch;
-        let newer = self.owners.keys().any(|(alive, now, _)| *alive == life && *now > generation);
-        if life < self.restarts || newer {
+        if self.owners.keys().any(|(now, _)| *now > generation) {
             assert!(self.groups.on_commit(self.now, &request).is_err(), "seed {}: not fenced", self.seed);
         }
     }
