@@ -1,15 +1,17 @@
-//! Kafka's own classes decode what we encode, in every version there is, and encode it to the same bytes.
+//! Kafka's own classes decode what we encode, in every version there is, and encode it to the same bytes; and its
+//! assignors still answer what ours are tested by.
 //!
 //! They come in the jars of Apache Kafka 4.3, which `kafka/cluster` fetches from Maven Central; nothing is started.
 
 use std::{
     fmt::Write as _,
-    io::Write as _,
+    io::{Read as _, Write as _},
     ops::RangeInclusive,
     process::{Command, Stdio},
 };
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use vltava_wire::{
     Api, Compression, EncodeErrorKind, Encoder, Version, Wire,
     record::{Batch, BatchBuilder, BatchHeader, Limits, Record, RecordSlices, Stamp},
@@ -173,4 +175,18 @@ fn batches_are_read_by_kafka_and_kafkas_by_us() {
         }
         assert_eq!(records(ours), records(theirs), "{kind}, seed {seed}");
     }
+}
+
+/// What `core/group/assign` is tested by, of this version of Kafka.
+const ASSIGNED: &[u8] = include_bytes!("../../../core/src/group/assign/golden.txt.gz");
+
+#[test]
+fn assignors_are_tested_by_what_kafkas_answer() {
+    let mut golden = String::new();
+    GzDecoder::new(ASSIGNED).read_to_string(&mut golden).expect("it is text");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/kafka/cluster");
+    let heard = Command::new(script).arg("assignors").output().expect("bash is there");
+    let heard = String::from_utf8(heard.stdout).expect("answers are text");
+    let differs = heard.lines().zip(golden.lines()).find(|(now, then)| now != then);
+    assert_eq!((differs, heard.lines().count()), (None, golden.lines().count()));
 }

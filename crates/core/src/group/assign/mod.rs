@@ -1,15 +1,23 @@
 //! How partitions are shared out among the members of a group: by the leader in the classic protocol, by the
 //! coordinator in KIP-848's. What the members then do with them, and when they give them back, is not decided here.
 
+#[cfg(test)]
+mod golden;
 mod range;
+mod round_robin;
+mod sticky;
 mod topics;
+mod uniform;
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use bytes::Bytes;
 
 pub use range::Range;
+pub use round_robin::RoundRobin;
+pub use sticky::{CooperativeSticky, Sticky};
 pub use topics::{Racks, Topics};
+pub use uniform::Uniform;
 
 use crate::TopicPartition;
 
@@ -83,4 +91,27 @@ impl Default for Subscriber {
             user_data: None,
         }
     }
+}
+
+impl Subscriber {
+    /// The rack it is in, where it names one.
+    fn rack(&self) -> Option<&str> {
+        self.rack.as_deref().filter(|rack| !rack.is_empty())
+    }
+}
+
+/// Places in `subscribers`, in the order in which Java has them take turns. Static members come first, by name, so
+/// that new ids do not shift what the others get.
+fn in_order(subscribers: &[Subscriber]) -> Vec<usize> {
+    let mut ordered: Vec<usize> = (0..subscribers.len()).collect();
+    ordered.sort_by_key(|&it| {
+        let it = &subscribers[it];
+        (it.instance_id.is_none(), it.instance_id.as_deref(), &*it.member_id)
+    });
+    ordered
+}
+
+/// The number of a partition at this place in its topic.
+fn number(place: usize) -> i32 {
+    i32::try_from(place).expect("a topic has fewer partitions than numbers for them")
 }

@@ -1,10 +1,19 @@
-//! The range assignor, as Java's `RangeAssignor` does it without racks: every topic by itself, its partitions in
-//! order, in ranges that differ by one at most, the longer ones to the members that come first.
+//! The range assignor, as Java's `RangeAssignor` does it: every topic by itself, its partitions in order, in ranges
+//! that differ by one at most, the longer ones to the members that come first. Where members and replicas name racks
+//! (KIP-881), a member first gets what lies in its own, as far as its range goes, and topics with the same members and
+//! as many partitions are matched together, so that they stay partitioned alike.
 
-use super::{Assignor, Subscriber, Topics};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{Assignor, Racks, Subscriber, Topics, in_order, number};
 use crate::TopicPartition;
 
 /// Ranges of every topic by itself: members that want the same topics get the same partitions of each.
+///
+/// Also what a KIP-848 coordinator calls `range`, which does not look at racks: such a one passes none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Range;
 
@@ -14,38 +23,152 @@ impl Assignor for Range {
     }
 
     fn assign(&self, topics: &Topics, subscribers: &[Subscriber]) -> Vec<Vec<TopicPartition>> {
+        let ordered = in_order(subscribers);
+        let wanted = |(topic, racks)| Shared::new(topic, racks, subscribers, &ordered);
+        let mut wanted: Vec<Shared<'_>> = topics.iter().filter_map(wanted).collect();
+        if wanted.iter().any(|it| it.racks_matter) {
+            match_racks(&mut wanted);
+        }
         let mut shares = vec![Vec::new(); subscribers.len()];
-        let ordered = ordered(subscribers);
-        for (topic, partitions) in topics.iter() {
-            let wants = |it: &&usize| subscribers[**it].topics.contains(&**topic);
-            let takers: Vec<usize> = ordered.iter().filter(wants).copied().collect();
-            let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
-            for (&taker, range) in takers.iter().zip(ranges(count, takers.len())) {
-                shares[taker].extend(range.map(|it| TopicPartition::new(topic.clone(), it)));
+        for mut it in wanted {
+            it.take_rest();
+            for mut taker in it.takers {
+                taker.partitions.sort_unstable();
+                let named = taker.partitions.into_iter().map(|place| (it.topic.clone(), number(place)));
+                shares[taker.member].extend(named.map(|(topic, it)| TopicPartition::new(topic, it)));
             }
         }
         shares
     }
 }
 
-/// Static members come first, by name, so that new ids do not shift ranges.
-fn ordered(subscribers: &[Subscriber]) -> Vec<usize> {
-    let mut ordered: Vec<usize> = (0..subscribers.len()).collect();
-    ordered.sort_by_key(|&it| {
-        let it = &subscribers[it];
-        (it.instance_id.is_none(), it.instance_id.as_deref(), &*it.member_id)
-    });
-    ordered
+/// A topic that somebody wants, and who gets what of it.
+struct Shared<'a> {
+    topic: &'a Arc<str>,
+    racks: &'a [Racks],
+    takers: Vec<Taker<'a>>,
+    /// What nobody has yet, in order.
+    left: VecDeque<usize>,
+    /// What every taker gets.
+    each: usize,
+    /// How many may still get one more.
+    longer: usize,
+    /// Whether some partitions are nearer to some takers than others are.
+    racks_matter: bool,
 }
 
-/// `0..count` in `parts` ranges, the longer ones first.
-fn ranges(count: i32, parts: usize) -> impl Iterator<Item = std::ops::Range<i32>> {
-    let parts = i32::try_from(parts).unwrap_or(i32::MAX).max(1);
-    let (each, longer) = (count / parts, count % parts);
-    (0..parts).map(move |part| {
-        let start = part * each + part.min(longer);
-        start..start + each + i32::from(part < longer)
-    })
+struct Taker<'a> {
+    /// Its place among the subscribers.
+    member: usize,
+    rack: Option<&'a str>,
+    partitions: Vec<usize>,
+}
+
+impl<'a> Shared<'a> {
+    /// None if nobody wants it.
+    fn new(
+        topic: &'a Arc<str>,
+        racks: &'a [Racks],
+        subscribers: &'a [Subscriber],
+        ordered: &[usize],
+    ) -> Option<Self> {
+        let wants = |member: &&usize| subscribers[**member].topics.contains(&**topic);
+        let taker =
+            |&member: &usize| Taker { member, rack: subscribers[member].rack(), partitions: Vec::new() };
+        let takers: Vec<Taker<'_>> = ordered.iter().filter(wants).map(taker).collect();
+        let each = racks.len().checked_div(takers.len())?;
+        Some(Self {
+            topic,
+            racks,
+            left: (0..racks.len()).collect(),
+            each,
+            longer: racks.len() % takers.len(),
+            racks_matter: matter(takers.iter().filter_map(|it| it.rack), racks),
+            takers,
+        })
+    }
+
+    /// How many more this taker may get.
+    fn room(&self, taker: usize) -> usize {
+        let most = self.each + usize::from(self.longer > 0);
+        most.saturating_sub(self.takers[taker].partitions.len())
+    }
+
+    /// Whether it is as good for this taker as any.
+    fn is_near(&self, taker: usize, partition: usize) -> bool {
+        self.takers[taker].rack.is_none_or(|rack| self.racks[partition].contains(rack))
+    }
+
+    fn give(&mut self, taker: usize, partitions: impl IntoIterator<Item = usize>) {
+        let share = &mut self.takers[taker].partitions;
+        let before = share.len();
+        share.extend(partitions);
+        if share.len() > self.each.max(before) {
+            self.longer -= 1;
+        }
+    }
+
+    /// Everybody takes what is near, as much as it has room for.
+    fn take_near(&mut self) {
+        for taker in 0..self.takers.len() {
+            let near = |it: &&usize| self.is_near(taker, **it);
+            let near: Vec<usize> = self.left.iter().filter(near).take(self.room(taker)).copied().collect();
+            self.left.retain(|it| near.binary_search(it).is_err());
+            self.give(taker, near);
+        }
+    }
+
+    /// Everybody takes what comes next, until nothing is left.
+    fn take_rest(&mut self) {
+        for taker in 0..self.takers.len() {
+            let room = self.room(taker).min(self.left.len());
+            let next: Vec<usize> = self.left.drain(..room).collect();
+            self.give(taker, next);
+        }
+    }
+}
+
+/// Shares out what lies in the racks of those who get it.
+fn match_racks(wanted: &mut [Shared<'_>]) {
+    let mut alike: BTreeMap<(Vec<usize>, usize), Vec<&mut Shared<'_>>> = BTreeMap::new();
+    for it in wanted {
+        if it.takers.iter().any(|taker| taker.rack.is_some()) {
+            let members = it.takers.iter().map(|taker| taker.member).collect();
+            alike.entry((members, it.racks.len())).or_default().push(it);
+        }
+    }
+    for mut topics in alike.into_values() {
+        match &mut topics[..] {
+            [alone] if alone.racks_matter => alone.take_near(),
+            [_] => (),
+            together => take_alike(together),
+        }
+    }
+}
+
+/// Gives the same partition of all topics to the first who is near all of them.
+fn take_alike(topics: &mut [&mut Shared<'_>]) {
+    let mut open: Vec<usize> = (0..topics[0].takers.len()).collect();
+    let mut given = vec![false; topics[0].racks.len()];
+    for (partition, given) in given.iter_mut().enumerate() {
+        let fits =
+            |taker: &usize| topics.iter().all(|it| it.room(*taker) > 0 && it.is_near(*taker, partition));
+        let Some(at) = open.iter().position(fits) else { continue };
+        topics.iter_mut().for_each(|it| it.give(open[at], [partition]));
+        *given = true;
+        if topics.iter().all(|it| it.room(open[at]) == 0) {
+            open.remove(at);
+        }
+    }
+    for it in topics {
+        it.left.retain(|partition| !given[*partition]);
+    }
+}
+
+/// Whether members in `own` racks are nearer to some of these partitions than to others.
+pub(super) fn matter<'a>(mut own: impl Iterator<Item = &'a str>, partitions: &[Racks]) -> bool {
+    let all: Racks = partitions.iter().flatten().cloned().collect();
+    own.any(|rack| all.contains(rack)) && partitions.iter().any(|racks| *racks != all)
 }
 
 #[cfg(test)]
