@@ -46,3 +46,9 @@ fn version(package: &str) -> String {
     let version = entry.and_then(|(_, rest)| rest.split('"').next());
     format!("{package} {}", version.unwrap_or("not locked"))
 }
+
+/// What waited for a processor in the last minute, on average.
+pub(crate) fn load() -> f64 {
+    let told = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    told.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0.0)
+}

@@ -1,11 +1,18 @@
 //! Ours beside the floor and the peers: a command for each thing that is measured.
 
 mod codec;
+mod drive;
 mod instructions;
 mod machine;
+mod race;
 mod rounds;
+mod stub;
+mod values;
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -23,12 +30,25 @@ enum Command {
     Codec(codec::Options),
     /// Instructions of reading and writing records and messages, counted by callgrind.
     Instructions(instructions::Options),
+    /// Reading a topic, beside other clients.
+    Consume(race::Options),
+    /// Writing to a topic, beside other clients.
+    Produce(race::Options),
+    /// Serves canned records to any client, and counts what is produced.
+    Stub(stub::Options),
+    /// Has one client do its work: a contender in a race.
+    #[command(hide = true)]
+    Drive(drive::Task),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Codec(options) => codec::run(&options),
         Command::Instructions(options) => instructions::run(&options),
+        Command::Consume(options) => race::run(drive::Work::Consume, &options),
+        Command::Produce(options) => race::run(drive::Work::Produce, &options),
+        Command::Stub(options) => stub::run(&options),
+        Command::Drive(task) => drive::run(&task),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,4 +57,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The folder of the repository that has what was measured.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench")
 }

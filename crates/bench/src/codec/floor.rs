@@ -9,12 +9,15 @@ use super::load::{Load, Row, Tally};
 
 const HEADER_BYTES: usize = 61;
 
+/// The length of a key that is not there.
+const NO_KEY: u32 = 1;
+
 /// Reads all records where they lie.
 pub(crate) fn borrowed(load: &Load) -> Tally {
     let mut tally = Tally::default();
     let mut rest = &load.fetched[..];
-    while let Some((records, after)) = batch(rest) {
-        for record in records {
+    while let Some((batch, after)) = batch(rest) {
+        for record in batch.records() {
             tally.add(record.offset, record.timestamp, record.key, record.value);
         }
         rest = after;
@@ -26,24 +29,43 @@ pub(crate) fn borrowed(load: &Load) -> Tally {
 #[derive(Debug)]
 pub(crate) struct Handle {
     batch: Arc<Bytes>,
-    offset: i64,
+    pub(crate) offset: i64,
     timestamp: i64,
     key: Option<Range<u32>>,
     value: Option<Range<u32>>,
 }
 
+impl Handle {
+    #[inline(always)]
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.key.as_ref().map(|it| &self.batch[it.start as usize..it.end as usize])
+    }
+
+    #[inline(always)]
+    pub(crate) fn value(&self) -> Option<&[u8]> {
+        self.value.as_ref().map(|it| &self.batch[it.start as usize..it.end as usize])
+    }
+}
+
 /// Makes every record a handle of its own, gathers those of a batch in `gathered`, and reads them.
 pub(crate) fn owned(load: &Load, gathered: &mut Vec<Handle>) -> Tally {
     let mut tally = Tally::default();
-    let mut rest = load.fetched.clone();
-    while let Some((records, after)) = batch(&rest) {
+    each_owned(&load.fetched, gathered, |it| tally.add(it.offset, it.timestamp, it.key(), it.value()));
+    tally
+}
+
+/// The same, for whoever visits them.
+#[inline]
+pub(crate) fn each_owned(fetched: &Bytes, gathered: &mut Vec<Handle>, mut visit: impl FnMut(&Handle)) {
+    let mut rest = fetched.clone();
+    while let Some((found, after)) = batch(&rest) {
         let whole = rest.slice(..rest.len() - after.len());
         let place = |part: &[u8]| {
             let start = part.as_ptr() as usize - whole.as_ptr() as usize;
             start as u32..(start + part.len()) as u32
         };
         let shared = Arc::new(whole.clone());
-        gathered.extend(records.map(|it| Handle {
+        gathered.extend(found.records().map(|it| Handle {
             batch: shared.clone(),
             offset: it.offset,
             timestamp: it.timestamp,
@@ -51,45 +73,69 @@ pub(crate) fn owned(load: &Load, gathered: &mut Vec<Handle>) -> Tally {
             value: it.value.map(place),
         }));
         rest = rest.slice(whole.len()..);
-        for handle in gathered.drain(..) {
-            let part = |it: &Range<u32>| &handle.batch[it.start as usize..it.end as usize];
-            let (key, value) = (handle.key.as_ref().map(part), handle.value.as_ref().map(part));
-            tally.add(handle.offset, handle.timestamp, key, value);
-        }
+        gathered.drain(..).for_each(|handle| visit(&handle));
     }
-    tally
 }
 
 /// A record as it lies in its batch.
 #[derive(Debug, Clone, Copy)]
-struct Found<'a> {
-    offset: i64,
-    timestamp: i64,
-    key: Option<&'a [u8]>,
-    value: Option<&'a [u8]>,
+pub(crate) struct Found<'a> {
+    pub(crate) offset: i64,
+    pub(crate) timestamp: i64,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+}
+
+/// A batch whose checksum is right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    header: &'a [u8; HEADER_BYTES],
+    /// As they came, packed or not.
+    pub(crate) records: &'a [u8],
+}
+
+impl<'a> Batch<'a> {
+    /// By which codec the records are packed.
+    pub(crate) fn codec(&self) -> u8 {
+        self.header[22] & 7
+    }
+
+    fn records(&self) -> Reader<'a> {
+        self.reader(self.records)
+    }
+
+    /// Its records, where they are these bytes.
+    #[inline(always)]
+    pub(crate) fn reader<'b>(&self, records: &'b [u8]) -> Reader<'b> {
+        let [base_offset, base_timestamp] =
+            [0, 27].map(|at| self.header[at..].first_chunk().expect("it is long enough"));
+        let left = self.header.last_chunk().expect("it is long enough");
+        Reader {
+            bytes: records,
+            at: 0,
+            left: u32::from_be_bytes(*left),
+            base_offset: i64::from_be_bytes(*base_offset),
+            base_timestamp: i64::from_be_bytes(*base_timestamp),
+        }
+    }
 }
 
 /// The batch at the start of `fetched`, if its checksum is right, and what follows it.
-fn batch(fetched: &[u8]) -> Option<(Reader<'_>, &[u8])> {
+#[inline]
+pub(crate) fn batch(fetched: &[u8]) -> Option<(Batch<'_>, &[u8])> {
     let length = u32::from_be_bytes(*fetched.get(8..)?.first_chunk()?) as usize + 12;
     let (batch, rest) = fetched.split_at_checked(length)?;
     let crc = u32::from_be_bytes(*batch.get(17..)?.first_chunk()?);
     if checksum(&batch[21..]) != crc {
         return None;
     }
-    let reader = Reader {
-        bytes: batch,
-        at: HEADER_BYTES,
-        left: u32::from_be_bytes(*batch.get(57..)?.first_chunk()?),
-        base_offset: i64::from_be_bytes(*batch.first_chunk()?),
-        base_timestamp: i64::from_be_bytes(*batch.get(27..)?.first_chunk()?),
-    };
-    Some((reader, rest))
+    let (header, records) = batch.split_first_chunk()?;
+    Some((Batch { header, records }, rest))
 }
 
 /// The records of a batch.
 #[derive(Debug)]
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     left: u32,
@@ -170,26 +216,36 @@ impl Writer {
     pub(crate) fn written(&mut self, rows: &[Row]) -> &[u8] {
         self.open();
         for row in rows {
-            self.append(row);
+            self.append(row.timestamp, Some(&row.key), &row.value);
         }
         self.close()
     }
 
-    fn open(&mut self) {
+    /// Forgets what is in it.
+    pub(crate) fn open(&mut self) {
         self.bytes.clear();
         self.bytes.resize(HEADER_BYTES, 0);
         self.count = 0;
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How long the batch is by now.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     #[inline]
-    fn append(&mut self, row: &Row) {
-        let Row { timestamp, key, value } = row;
+    pub(crate) fn append(&mut self, timestamp: i64, key: Option<&[u8]>, value: &[u8]) {
         if self.count == 0 {
-            (self.base_timestamp, self.max_timestamp) = (*timestamp, *timestamp);
+            (self.base_timestamp, self.max_timestamp) = (timestamp, timestamp);
         }
-        self.max_timestamp = self.max_timestamp.max(*timestamp);
+        self.max_timestamp = self.max_timestamp.max(timestamp);
         let lead = [zigzag((timestamp - self.base_timestamp) as usize), zigzag(self.count as usize)];
-        let (key_length, value_length) = (zigzag(key.len()), zigzag(value.len()));
+        let (key_length, value_length) = (key.map_or(NO_KEY, |it| zigzag(it.len())), zigzag(value.len()));
+        let key = key.unwrap_or_default();
         let sizes = size(lead[0]) + size(lead[1]) + size(key_length) + size(value_length);
         let body = 1 + sizes + key.len() + value.len() + 1;
         self.bytes.reserve(body + 5);
@@ -205,7 +261,16 @@ impl Writer {
         self.count += 1;
     }
 
-    fn close(&mut self) -> &[u8] {
+    /// Packs the records before the batch is closed.
+    pub(crate) fn pack(&mut self, codec: u8, pack: impl FnOnce(&[u8]) -> Vec<u8>) {
+        let packed = pack(&self.bytes[HEADER_BYTES..]);
+        self.bytes.truncate(HEADER_BYTES);
+        self.bytes.extend_from_slice(&packed);
+        self.bytes[22] = codec;
+    }
+
+    /// Fills in the header.
+    pub(crate) fn close(&mut self) -> &[u8] {
         let bytes = &mut self.bytes;
         let length = bytes.len() as u32 - 12;
         bytes[8..12].copy_from_slice(&length.to_be_bytes());

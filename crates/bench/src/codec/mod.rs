@@ -1,7 +1,7 @@
 //! Reading and writing records in memory: ours beside a floor written by hand and the codecs of others, all over the
 //! same bytes, each checked to have seen every record.
 
-mod floor;
+pub(crate) mod floor;
 mod load;
 mod ours;
 #[cfg(feature = "peers")]
