@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use vltava_core::Clock;
 
 use crate::{
-    Broker, Error, ErrorKind, LogOptions, Result, SystemClock,
+    Broker, Error, ErrorKind, GroupOptions, LogOptions, Result, SystemClock,
     disk::{self, Disk},
     entropy, server,
 };
@@ -37,6 +37,7 @@ pub struct Builder {
     pub(crate) advertise: Vec<String>,
     pub(crate) topics: Vec<(String, i32)>,
     pub(crate) log: LogOptions,
+    pub(crate) groups: GroupOptions,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) disk: Option<Arc<dyn Disk>>,
     pub(crate) seed: Option<u64>,
@@ -53,6 +54,7 @@ impl Builder {
             advertise: Vec::new(),
             topics: Vec::new(),
             log: LogOptions::default(),
+            groups: GroupOptions::default(),
             clock: None,
             disk: None,
             seed: None,
@@ -111,6 +113,13 @@ impl Builder {
     #[must_use]
     pub fn log(mut self, options: LogOptions) -> Self {
         self.log = options;
+        self
+    }
+
+    /// How groups are kept.
+    #[must_use]
+    pub fn groups(mut self, options: GroupOptions) -> Self {
+        self.groups = options;
         self
     }
 
@@ -188,6 +197,7 @@ impl fmt::Debug for Builder {
             .field("advertise", &self.advertise)
             .field("topics", &self.topics)
             .field("log", &self.log)
+            .field("groups", &self.groups)
             .field("seed", &self.seed)
             .field("auto_create_topics", &self.auto_create_topics)
             .finish_non_exhaustive()

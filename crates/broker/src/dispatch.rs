@@ -105,7 +105,9 @@ table! {
     OffsetForLeaderEpoch => offset_for_leader_epoch;
     DescribeConfigs => describe_configs;
     AlterConfigs => alter_configs;
+    DeleteGroups => delete_groups;
     IncrementalAlterConfigs => incremental_alter_configs;
+    OffsetDelete => offset_delete;
 }
 
 /// The API of a key, if it is served.

@@ -13,6 +13,7 @@ use vltava_core::{Clock, Rng, cluster::NodeId};
 use vltava_wire::{ErrorCode, Uuid};
 
 use crate::{
+    GroupOptions,
     coordinator::Coordinator,
     denied::Denied,
     faults::Faults,
@@ -44,6 +45,12 @@ pub(crate) struct Node {
     warn_from: AtomicU64,
 }
 
+/// What its user says that concerns what every connection shares.
+pub(crate) struct Settings {
+    pub(crate) auto_create_topics: bool,
+    pub(crate) groups: GroupOptions,
+}
+
 /// A topic to be, of which all but its configs was checked.
 pub(crate) struct NewTopic<'a> {
     pub(crate) name: &'a str,
@@ -61,10 +68,10 @@ impl Node {
         memory: Memory,
         faults: Faults,
         nodes: Nodes,
-        auto_create_topics: bool,
+        settings: Settings,
     ) -> Self {
         let fetch_sessions = FetchSessions::new(Rng::new(rng.bits()));
-        let coordinator = Arc::new(Coordinator::new(clock.clone(), rng));
+        let coordinator = Arc::new(Coordinator::new(clock.clone(), log.clone(), settings.groups, rng));
         Self {
             clock,
             log,
@@ -72,7 +79,7 @@ impl Node {
             fetch_sessions,
             memory,
             faults,
-            auto_create_topics,
+            auto_create_topics: settings.auto_create_topics,
             nodes: Mutex::new(nodes),
             moving: tokio::sync::Mutex::new(()),
             warn_from: AtomicU64::new(0),

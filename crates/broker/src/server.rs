@@ -17,7 +17,7 @@ use crate::{
     log::{Keeper, Log},
     memory::{Memory, RequestMemory},
     moves::unknown_node,
-    node::{NewTopic, Node},
+    node::{NewTopic, Node, Settings},
     nodes::{NODES_MAX, Nodes},
 };
 
@@ -146,6 +146,7 @@ pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     let advertise = checked_addresses(&builder)?;
     let options = builder.log.clone();
     options.check()?;
+    builder.groups.check()?;
     let clock = builder.resolved_clock();
     let seed = builder.resolved_seed();
     let mut rng = Rng::new(seed);
@@ -156,8 +157,8 @@ pub(crate) async fn start(builder: Builder) -> Result<Broker> {
     let (log, keeper) = Log::open(disk, clock.clone(), Rng::new(rng.bits()), options).await?;
     let memory = Memory::new(builder.request_memory);
     let nodes = Nodes::new(builder.nodes);
-    let node =
-        Arc::new(Node::new(clock, log, rng, memory, faults, nodes.clone(), builder.auto_create_topics));
+    let settings = Settings { auto_create_topics: builder.auto_create_topics, groups: builder.groups };
+    let node = Arc::new(Node::new(clock, log, rng, memory, faults, nodes.clone(), settings));
     let mut listeners = Vec::new();
     for further in 0..builder.nodes {
         listeners.push(listen_all(&builder.listen, further as u16).await?);

@@ -30,9 +30,9 @@ pub(crate) fn answer(call: Call<'_>, request: DescribeGroupsRequest) -> Answer<D
             let error_code = ErrorCode::NotCoordinator.code();
             return DescribedGroup { error_code, group_id: group_id.to_owned(), ..Default::default() };
         }
-        let has_offsets = !node.log.all_committed(group_id).is_empty();
-        let group = node.coordinator.ask(|groups, _| groups.describe(version, group_id, has_offsets));
-        DescribedGroup { authorized_operations: operations, ..group }
+        let has_offsets = node.log.has_committed(group_id);
+        let asked = node.coordinator.ask(|groups, _| groups.describe(version, group_id, has_offsets));
+        DescribedGroup { authorized_operations: operations, ..asked.answer }
     };
     Answer::Later(Box::pin(async move {
         let mut groups: Vec<_> = asked.map(|group_id| describe(&node, &group_id)).collect();

@@ -13,8 +13,10 @@ pub(crate) fn answer(call: Call<'_>, request: ListGroupsRequest) -> Answer<ListG
     let (node, at) = (call.node.clone(), call.peer.node);
     Answer::Later(Box::pin(async move {
         let with_offsets = node.log.groups_with_offsets();
-        let mut groups =
-            node.coordinator.ask(|groups, _| groups.list(&request, with_offsets.iter().map(String::as_str)));
+        let mut groups = node
+            .coordinator
+            .ask(|groups, _| groups.list(&request, with_offsets.iter().map(String::as_str)))
+            .answer;
         let nodes = node.nodes();
         groups.retain(|group| nodes.coordinator(&group.group_id) == at);
         let error_code = node.ledger_settled().await.err().unwrap_or(ErrorCode::None).code();

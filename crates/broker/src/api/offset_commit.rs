@@ -1,8 +1,8 @@
 //! OffsetCommit, versions 2 to 10: how far a group has come. From 10 on topics go by id.
 //!
 //! Anyone may commit for a group without members, which is how consumers with assigned partitions do it. The
-//! response leaves when the commit is settled. Offsets are kept until their topic is deleted; a retention time (2 to
-//! 4) is not served.
+//! response leaves when the commit is settled. Offsets are kept until their topic is deleted, or nobody has needed them
+//! for as long as all are kept; a retention time of their own (2 to 4) is not served.
 
 use vltava_core::{Timestamp, TopicPartition};
 use vltava_wire::{
@@ -27,11 +27,12 @@ const METADATA_UNITS_MAX: usize = 4096;
 
 pub(crate) fn answer(call: Call<'_>, request: OffsetCommitRequest) -> Answer<OffsetCommitResponse> {
     // The commit is noted under the lock of the groups: none that was allowed comes after a rebalance.
-    call.node.coordinator.ask(|groups, now| {
+    let asked = call.node.coordinator.ask(|groups, now| {
         let coordinated = call.check_coordinator(&request.group_id);
         let allowed = coordinated.and_then(|()| groups.on_commit(now, &request));
         commit(call.node, call.version, allowed, request)
-    })
+    });
+    asked.answer
 }
 
 fn commit(

@@ -80,6 +80,7 @@ which partition; a partition with an error has no leader";
     offset_fetch OffsetFetch: Partitions, "for the offsets that a group committed. An error that is one of groups is
 told of the whole group, unless it is said of which topic";
     offset_for_leader_epoch OffsetForLeaderEpoch: Partitions, "for where an epoch ended";
+    offset_delete OffsetDelete: Partitions, "to delete offsets that a group committed";
     delete_records DeleteRecords: Partitions, "to delete what is before an offset";
     create_topics CreateTopics: Resources, "to create topics";
     delete_topics DeleteTopics: Resources, "to delete topics";
@@ -93,6 +94,7 @@ told of the whole group, unless it is said of which topic";
     heartbeat Heartbeat: Whole, "that say that a member of a group lives";
     leave_group LeaveGroup: Whole, "to leave a group";
     describe_groups DescribeGroups: Whole, "for the state of groups";
+    delete_groups DeleteGroups: Whole, "to delete groups";
     list_groups ListGroups: Whole, "for which groups there are";
     init_producer_id InitProducerId: Whole, "for the id of an idempotent producer";
     api_versions ApiVersions: Whole, "for what the broker serves, the first on a connection. With

@@ -1,15 +1,19 @@
-//! What the broker knows besides records: topics, committed offsets, producer ids, its own name.
+//! What the broker knows besides records: topics, groups and their committed offsets, producer ids, its own name.
 //!
 //! The ledger is the sum of its entries. Each is decided elsewhere, appended to the journal and then applied here;
 //! an image of the ledger is again a list of entries, those that make it up from nothing.
 
 pub(crate) mod cluster;
+pub(crate) mod groups;
 pub(crate) mod offsets;
 pub(crate) mod partitions;
 pub(crate) mod producer_ids;
 pub(crate) mod topics;
 
 use bytes::Bytes;
+use vltava_core::group::coordinator::{
+    ClassicGroup, GroupGone, Kept, NextGroup, NextMember, NextMemberGone, NextTarget,
+};
 use vltava_wire::{DecodeError, Decoder, EncodeError, Encoder, Version, Wire};
 
 /// Entries are written in this version of their tables. A row that is added later has a later version.
@@ -75,6 +79,20 @@ entries! {
     11 => Compacted(partitions::Compacted);
     /// Partitions have other leaders from here on.
     12 => Led(topics::Led);
+    /// Committed offsets are gone from here on.
+    13 => OffsetsForgotten(offsets::Forgotten);
+    /// A group of the classic protocol is so from here on.
+    14 => ClassicGroup(ClassicGroup);
+    /// A group of KIP-848 is so from here on, save for its members.
+    15 => NextGroup(NextGroup);
+    /// A member of a group of KIP-848 is so from here on.
+    16 => NextMember(NextMember);
+    /// A member of a group of KIP-848 is to have this from here on.
+    17 => NextTarget(NextTarget);
+    /// A member of a group of KIP-848 is gone from here on.
+    18 => NextMemberGone(NextMemberGone);
+    /// A group is gone from here on, with what it has committed.
+    19 => GroupGone(GroupGone);
 }
 
 /// The ledger as of its last entry.
@@ -84,6 +102,7 @@ pub(crate) struct Ledger {
     pub(crate) producer_ids: producer_ids::ProducerIds,
     pub(crate) topics: topics::Topics,
     pub(crate) offsets: offsets::Offsets,
+    pub(crate) groups: Kept,
 }
 
 impl Ledger {
@@ -105,7 +124,23 @@ impl Ledger {
             Entry::TopicConfigured(configured) => self.topics.configure(configured),
             Entry::Led(led) => self.topics.lead(led),
             Entry::OffsetsCommitted(committed) => self.offsets.commit(committed),
+            Entry::OffsetsForgotten(forgotten) => self.offsets.forget(forgotten),
+            Entry::ClassicGroup(_)
+            | Entry::NextGroup(_)
+            | Entry::NextMember(_)
+            | Entry::NextTarget(_)
+            | Entry::NextMemberGone(_) => self.regroup(entry),
+            Entry::GroupGone(gone) => {
+                self.offsets.forget_group(&gone.group_id);
+                self.regroup(entry);
+            }
             Entry::PartitionStored(_) | Entry::Trimmed(_) | Entry::Rolled(_) | Entry::Compacted(_) => (),
+        }
+    }
+
+    fn regroup(&mut self, entry: &Entry) {
+        if let Some(record) = groups::record(entry) {
+            self.groups.apply(&record);
         }
     }
 
@@ -114,6 +149,7 @@ impl Ledger {
         let known = [Entry::Opened(self.cluster.image()), Entry::ProducerIds(self.producer_ids.image())];
         let topics = self.topics.image().map(Entry::TopicCreated);
         let offsets = self.offsets.image().map(Entry::OffsetsCommitted);
-        known.into_iter().chain(topics).chain(offsets)
+        let groups = self.groups.image().map(Entry::from);
+        known.into_iter().chain(topics).chain(offsets).chain(groups)
     }
 }

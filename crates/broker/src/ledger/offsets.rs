@@ -26,6 +26,18 @@ messages! {
         metadata: String => 0..;
         timestamp: i64 => 0..;
     }
+
+    /// What a group committed for some partitions is gone.
+    pub struct Forgotten {
+        group: String => 0..;
+        topics: Vec<ForgottenTopic> => 0..;
+    }
+
+    /// The partitions of a topic.
+    pub struct ForgottenTopic {
+        name: String => 0..;
+        partitions: Vec<i32> => 0..;
+    }
 }
 
 /// Where a group goes on in a partition.
@@ -55,6 +67,10 @@ impl Offsets {
         self.groups.get(group)?.get(at)
     }
 
+    pub(crate) fn has(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
     /// In order of topic and partition.
     pub(crate) fn all_of(&self, group: &str) -> impl Iterator<Item = (&TopicPartition, &Commit)> {
         self.groups.get(group).into_iter().flatten()
@@ -76,6 +92,20 @@ impl Offsets {
         }
     }
 
+    pub(super) fn forget(&mut self, forgotten: &Forgotten) {
+        let Some(commits) = self.groups.get_mut(&forgotten.group) else { return };
+        for topic in &forgotten.topics {
+            commits.retain(|at, _| *at.topic != *topic.name || !topic.partitions.contains(&at.partition));
+        }
+        if commits.is_empty() {
+            self.groups.remove(&forgotten.group);
+        }
+    }
+
+    pub(super) fn forget_group(&mut self, group: &str) {
+        self.groups.remove(group);
+    }
+
     pub(super) fn forget_topic(&mut self, name: &str) {
         for commits in self.groups.values_mut() {
             commits.retain(|at, _| &*at.topic != name);
@@ -86,6 +116,16 @@ impl Offsets {
     pub(super) fn image(&self) -> impl Iterator<Item = Committed> {
         self.groups.iter().map(|(group, commits)| committed(group, commits))
     }
+}
+
+/// The entry that says that these are gone.
+pub(crate) fn forgotten<'a>(group: &str, gone: impl IntoIterator<Item = &'a TopicPartition>) -> Forgotten {
+    let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for at in gone {
+        topics.entry(&at.topic).or_default().push(at.partition);
+    }
+    let topic = |(name, partitions): (&str, _)| ForgottenTopic { name: name.to_owned(), partitions };
+    Forgotten { group: group.to_owned(), topics: topics.into_iter().map(topic).collect() }
 }
 
 /// The entry that says so.

@@ -36,6 +36,7 @@ use tokio::sync::Notify;
 use vltava_core::{
     Clock, Rng, TopicPartition,
     cluster::{Leader, NodeId},
+    group::coordinator::{Kept, Record},
 };
 use vltava_wire::{ErrorCode, Uuid};
 
@@ -298,6 +299,11 @@ impl Log {
         self.shared.progress.until(|it| !it.crowded || it.ended).await;
     }
 
+    /// Whether all before `position` is settled by now.
+    pub(crate) fn is_settled(&self, position: Position) -> bool {
+        self.shared.progress.now().settled >= position.0
+    }
+
     /// Where the journal was after the last change to the ledger.
     pub(crate) fn ledger_position(&self) -> Position {
         Position(self.shared.state().ledger_position)
@@ -401,6 +407,11 @@ impl Log {
         self.shared.state().contents.ledger.offsets.groups().map(str::to_owned).collect()
     }
 
+    /// Whether a group has committed offsets.
+    pub(crate) fn has_committed(&self, group: &str) -> bool {
+        self.shared.state().contents.ledger.offsets.has(group)
+    }
+
     pub(crate) fn committed(&self, group: &str, at: &TopicPartition) -> Option<Commit> {
         self.shared.state().contents.ledger.offsets.of(group, at).cloned()
     }
@@ -420,6 +431,23 @@ impl Log {
     ) -> Result<Position, Refused> {
         let committed = offsets::committed(group, commits.iter().map(|(at, commit)| (at, commit)));
         self.change(|state| state.record(&Entry::OffsetsCommitted(committed)))
+    }
+
+    /// Forgets what a group has committed for these partitions. Whether it may is for its coordinator to know.
+    pub(crate) fn forget_offsets(&self, group: &str, gone: &[TopicPartition]) -> Result<Position, Refused> {
+        let forgotten = offsets::forgotten(group, gone);
+        self.change(|state| state.record(&Entry::OffsetsForgotten(forgotten)))
+    }
+
+    /// Writes down what a coordinator says of a group.
+    pub(crate) fn record_group(&self, record: &Record) -> Result<Position, Refused> {
+        let entry = Entry::from(record.clone());
+        self.change(|state| state.record(&entry))
+    }
+
+    /// All groups as they were written down.
+    pub(crate) fn groups(&self) -> Kept {
+        self.shared.state().contents.ledger.groups.clone()
     }
 
     /// Has a partition begin at this offset, or at its high watermark if none is said. Says where it begins then.

@@ -11,15 +11,16 @@ use vltava_wire::{
     Api, Compression, Request, Uuid,
     messages::{
         AlterConfigsRequest, AlterConfigsResource, ApiVersionsRequest, CreatableTopic, CreateTopicsRequest,
-        DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic, DeleteTopicState,
-        DeleteTopicsRequest, DescribeConfigsRequest, DescribeConfigsResource, DescribeGroupsRequest,
-        FetchRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
-        IncrementalAlterConfigsResource, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
-        ListGroupsRequest, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic, MetadataRequest,
-        MetadataRequestTopic, OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-        OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-        OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic, ProduceRequest,
-        SyncGroupRequest,
+        DeleteGroupsRequest, DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+        DeleteTopicState, DeleteTopicsRequest, DescribeConfigsRequest, DescribeConfigsResource,
+        DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, InitProducerIdRequest,
+        JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsPartition, ListOffsetsRequest,
+        ListOffsetsTopic, MetadataRequest, MetadataRequestTopic, OffsetCommitRequest,
+        OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetDeleteRequest,
+        OffsetDeleteRequestPartition, OffsetDeleteRequestTopic, OffsetFetchRequest, OffsetFetchRequestGroup,
+        OffsetFetchRequestTopic, OffsetFetchRequestTopics, OffsetForLeaderEpochRequest,
+        OffsetForLeaderPartition, OffsetForLeaderTopic, ProduceRequest, SyncGroupRequest,
     },
     record::Stamp,
 };
@@ -165,6 +166,14 @@ async fn offsets(round: &mut Round) {
         .iter()
         .map(|it| it.error_code)
         .collect());
+    let partitions = vec![OffsetDeleteRequestPartition { partition_index: 0 }];
+    let topics = vec![OffsetDeleteRequestTopic { name: text("orders"), partitions }];
+    check!(
+        round,
+        |it| it.offset_delete("orders"),
+        |_| OffsetDeleteRequest { group_id: text("audit"), topics: topics.clone() },
+        |_, told| told.topics.iter().flat_map(|it| &it.partitions).map(|it| it.error_code).collect()
+    );
     let asked = |version| {
         let (name, topic_id) = named(version);
         let partition_indexes = vec![0];
@@ -233,6 +242,12 @@ async fn groups(round: &mut Round) {
         |it| it.describe_groups(),
         |_| DescribeGroupsRequest { groups: vec![group_id()], ..Default::default() },
         |_, told| told.groups.iter().map(|it| it.error_code).collect()
+    );
+    check!(
+        round,
+        |it| it.delete_groups(),
+        |_| DeleteGroupsRequest { groups_names: vec![group_id()] },
+        |_, told| told.results.iter().map(|it| it.error_code).collect()
     );
     check!(round, |it| it.list_groups(), |_| ListGroupsRequest::default(), |_, told| vec![told.error_code]);
 }

@@ -10,6 +10,7 @@ mod faults_of_disk;
 mod faults_on_the_way;
 mod fetch;
 mod fetch_sessions;
+mod group_upkeep;
 mod groups;
 mod memory;
 mod nodes;

@@ -123,7 +123,7 @@ async fn however_rarely_it_syncs_a_clean_stop_keeps_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_is_unknown_to_a_broker_that_was_restarted() {
+async fn a_member_that_was_not_told_its_share_is_unknown_after_a_restart() {
     let disk = Memory::new();
     let on = |disk: &Memory| Broker::in_memory().disk(Arc::new(disk.clone()));
     let broker = on(&disk).start().await.unwrap();

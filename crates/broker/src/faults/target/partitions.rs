@@ -4,6 +4,7 @@ use vltava_wire::messages::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
     ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse,
     OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+    OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
     OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult, ProduceRequest,
     ProduceResponse,
     offsets::EpochEndOffset,
@@ -89,6 +90,11 @@ partitioned! {
             topics: OffsetCommitResponseTopic, partitions: OffsetCommitResponsePartition, partition_index
         },
         by { name, topic_id }, failed {};
+    OffsetDeleteRequest { topics, partitions, partition_index }
+        => OffsetDeleteResponse {
+            topics: OffsetDeleteResponseTopic, partitions: OffsetDeleteResponsePartition, partition_index
+        },
+        by { name }, failed {};
     OffsetForLeaderEpochRequest { topics, partitions, partition }
         => OffsetForLeaderEpochResponse {
             topics: OffsetForLeaderTopicResult, partitions: EpochEndOffset, partition

@@ -4,8 +4,9 @@ use vltava_core::session::greeting;
 use vltava_wire::{
     ErrorCode,
     messages::{
-        ApiVersionsRequest, ApiVersionsResponse, Coordinator, DescribeGroupsRequest, DescribeGroupsResponse,
-        DescribedGroup, FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse,
+        ApiVersionsRequest, ApiVersionsResponse, Coordinator, DeletableGroupResult, DeleteGroupsRequest,
+        DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
+        FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse,
         InitProducerIdRequest, InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse,
         LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, SyncGroupRequest,
         SyncGroupResponse,
@@ -55,6 +56,7 @@ whole! {
     };
     FindCoordinatorRequest => FindCoordinatorResponse, no_coordinator;
     DescribeGroupsRequest => DescribeGroupsResponse, not_described;
+    DeleteGroupsRequest => DeleteGroupsResponse, not_deleted;
     ApiVersionsRequest => ApiVersionsResponse, not_greeted, in greeting_version;
 }
 
@@ -84,6 +86,12 @@ fn not_described(asked: &DescribeGroupsRequest, _: i16, code: ErrorCode) -> Desc
         ..Default::default()
     };
     DescribeGroupsResponse { groups: asked.groups.iter().map(group).collect(), ..Default::default() }
+}
+
+fn not_deleted(asked: &DeleteGroupsRequest, _: i16, code: ErrorCode) -> DeleteGroupsResponse {
+    let result =
+        |group_id: &String| DeletableGroupResult { group_id: group_id.clone(), error_code: code.code() };
+    DeleteGroupsResponse { results: asked.groups_names.iter().map(result).collect(), ..Default::default() }
 }
 
 fn not_greeted(_: &ApiVersionsRequest, _: i16, code: ErrorCode) -> ApiVersionsResponse {

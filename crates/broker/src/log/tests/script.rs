@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use vltava_core::group::coordinator::{
+    ClassicGroup, ClassicMember, GroupGone, Kept, NextGroup, NextMember, NextMemberGone, NextTarget, Record,
+};
+use vltava_wire::messages::next_group::TopicPartitions;
+
 use super::*;
 use crate::log::{Appended, Bounds};
 
@@ -19,6 +24,10 @@ pub(super) enum Step {
     /// Another node leads.
     Lead(&'static str, i32),
     Commit(i64),
+    /// What the group committed is forgotten.
+    Forget,
+    /// This is written down of the group, at this generation or epoch.
+    Group(Written, i32),
     /// So many milliseconds pass, in which the keeper does what is due.
     Pass(u64),
     /// All that was asked so far is acknowledged.
@@ -27,11 +36,23 @@ pub(super) enum Step {
     KillAndOpen,
 }
 
+/// What is written down of a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Written {
+    Classic,
+    Next,
+    Member,
+    Target,
+    MemberGone,
+    Gone,
+}
+
 /// What a reader finds.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct View {
     topics: BTreeMap<Arc<str>, Seen>,
     committed: Vec<(TopicPartition, Commit)>,
+    groups: Kept,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -42,11 +63,11 @@ struct Seen {
     /// Not its epoch, which is another whenever the log is opened.
     leader: NodeId,
     /// Of a topic that is compacted, only the last of each key, if it has a value: the others may go at any time.
-    records: Vec<Record>,
+    records: Vec<Found>,
 }
 
 /// Offset, key and value.
-type Record = (i64, String, Option<String>);
+type Found = (i64, String, Option<String>);
 
 impl View {
     pub(super) fn log_start(&self, topic: &str) -> Option<i64> {
@@ -100,6 +121,8 @@ impl Play {
             Step::Commit(offset) => {
                 log.commit_offsets("readers", &[(orders(0), commit(offset))]).expect("the disk is well")
             }
+            Step::Forget => log.forget_offsets("readers", &[orders(0)]).expect("the disk is well"),
+            Step::Group(what, epoch) => log.record_group(&record(what, epoch)).expect("the disk is well"),
             Step::Pass(milliseconds) => {
                 pass(Duration::from_millis(milliseconds)).await;
                 log.ledger_position().max(self.last)
@@ -123,6 +146,26 @@ impl Play {
 
     pub(super) async fn settle(&self) {
         self.broker.log.settled(self.last).await.expect("the disk is well");
+    }
+}
+
+fn record(what: Written, epoch: i32) -> Record {
+    let (group_id, member_id) = ("readers".to_owned(), "member".to_owned());
+    let partitions = vec![TopicPartitions { topic_id: Uuid(7), partitions: vec![epoch] }];
+    match what {
+        Written::Classic => {
+            let assignment = Bytes::from_static(b"orders 0");
+            let members = vec![ClassicMember { member_id, assignment, ..Default::default() }];
+            Record::Classic(ClassicGroup { group_id, generation: epoch, members, ..Default::default() })
+        }
+        Written::Next => Record::Next(NextGroup { group_id, epoch, ..Default::default() }),
+        Written::Member => {
+            let assigned = partitions;
+            Record::Member(NextMember { group_id, member_id, epoch, assigned, ..Default::default() })
+        }
+        Written::Target => Record::Target(NextTarget { group_id, member_id, partitions }),
+        Written::MemberGone => Record::MemberGone(NextMemberGone { group_id, member_id }),
+        Written::Gone => Record::Gone(GroupGone { group_id }),
     }
 }
 
@@ -154,7 +197,11 @@ pub(super) fn view(log: &Log) -> View {
         let configs = topic.configs.clone();
         (topic.name.clone(), Seen { configs, log_start, end, leader: leader.node, records })
     };
-    View { topics: log.topics().iter().map(seen).collect(), committed: log.all_committed("readers") }
+    View {
+        topics: log.topics().iter().map(seen).collect(),
+        committed: log.all_committed("readers"),
+        groups: log.groups(),
+    }
 }
 
 /// How far a reader sees, of the topics that have something to see.
@@ -166,7 +213,7 @@ pub(super) fn ends(log: &Log) -> Vec<(Arc<str>, i64)> {
     log.topics().iter().map(end).filter(|it| it.1 > 0).collect()
 }
 
-fn records(log: &Log, at: PartitionId) -> Vec<Record> {
+fn records(log: &Log, at: PartitionId) -> Vec<Found> {
     let mut found = Vec::new();
     let bounds = log.bounds(at).expect("it is there");
     let mut offset = bounds.log_start;

@@ -13,14 +13,16 @@ use std::{
 };
 
 use super::{
-    script::{Configs, Play, Step, View, ends, goes_on, view},
+    script::{Configs, Play, Step, View, Written, ends, goes_on, view},
     *,
 };
 use crate::disk::Thoroughness;
 
+use Written::{Classic, Gone, Member, MemberGone, Next, Target};
+
 use Step::{
-    Append, Commit as CommitAt, Configure, Create, Delete, DeleteRecords, KillAndOpen, Lead, Pass, Settle,
-    StopAndOpen,
+    Append, Commit as CommitAt, Configure, Create, Delete, DeleteRecords, Forget, Group, KillAndOpen, Lead,
+    Pass, Settle, StopAndOpen,
 };
 
 const KEPT: Configs = &[("retention.ms", "-1"), ("segment.bytes", "600")];
@@ -60,6 +62,7 @@ impl Operation {
 fn operations() -> Vec<Operation> {
     let mut operations = on_records();
     operations.extend(on_topics());
+    operations.extend(on_groups());
     operations
 }
 
@@ -95,7 +98,6 @@ fn on_topics() -> Vec<Operation> {
     let again: &[Step] = &[Create("bounded", KEPT), Append("bounded", 20), Settle];
     let lead: &[Step] = &[Lead("orders", 2), Append("orders", 40), Lead("orders", 3), Settle];
     let lead_again: &[Step] = &[Lead("orders", 1), Pass(1), Lead("orders", 2), Append("orders", 90), Settle];
-    let commit: &[Step] = &[CommitAt(1), Append("orders", 10), CommitAt(2), Settle, CommitAt(3), Settle];
     let (settle, stop): (&[Step], &[Step]) = (&[Settle], &[StopAndOpen]);
     let much = ENOUGH_FOR_A_CHECKPOINT;
     vec![
@@ -112,8 +114,37 @@ fn on_topics() -> Vec<Operation> {
             &[delete, much, again],
         ),
         Operation::new("leader move", &[NEW, SOME], &[lead, much, lead_again, &[KillAndOpen]]),
-        Operation::new("commit of offsets", &[NEW, SOME], &[commit]),
         Operation::new("clean stop", &[NEW, much, BURST], &[stop, SOME, &[CommitAt(2), StopAndOpen]]),
+    ]
+}
+
+fn on_groups() -> Vec<Operation> {
+    let commit: &[Step] = &[CommitAt(1), Append("orders", 10), CommitAt(2), Settle, CommitAt(3), Settle];
+    let forget: &[Step] = &[Forget, Append("orders", 10), CommitAt(4), Settle];
+    let classic: &[Step] =
+        &[Group(Classic, 1), Settle, CommitAt(1), Append("orders", 10), Group(Classic, 2), Settle];
+    let gone: &[Step] = &[Group(Gone, 0), Append("orders", 10), Settle];
+    let next: &[Step] = &[
+        Group(Next, 1),
+        Group(Member, 1),
+        Group(Target, 1),
+        Settle,
+        Group(Next, 2),
+        Group(Target, 2),
+        Group(Member, 2),
+        CommitAt(2),
+        Settle,
+    ];
+    let member_gone: &[Step] = &[Group(MemberGone, 2), Group(Next, 3), Settle];
+    let (much, stop): (&[Step], &[Step]) = (ENOUGH_FOR_A_CHECKPOINT, &[StopAndOpen]);
+    vec![
+        Operation::new("commit of offsets", &[NEW, SOME], &[commit, forget]),
+        Operation::new("group", &[NEW, SOME], &[classic, much, gone, classic]),
+        Operation::new(
+            "group of another protocol",
+            &[NEW, classic],
+            &[gone, next, much, member_gone, stop, gone],
+        ),
     ]
 }
 

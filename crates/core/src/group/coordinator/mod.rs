@@ -7,6 +7,7 @@
 mod groups;
 mod kept;
 mod limits;
+mod needs;
 mod onlookers;
 mod record;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use vltava_wire::{
 pub use groups::Groups;
 pub use kept::{Kept, KeptGroup, KeptNext};
 pub use limits::Limits;
+pub use needs::Needs;
 pub use record::{
     ClassicGroup, ClassicMember, ClassicWords, GroupGone, NextGroup, NextMember, NextMemberGone, NextTarget,
     Record,

@@ -36,7 +36,7 @@ pub(in crate::group) struct Group {
     /// What is to be recorded, as of the last moment of rest.
     pub(super) unrecorded: Option<ClassicGroup>,
     /// Since when it has no members, once that is recorded.
-    pub(super) empty_since: Option<Timestamp>,
+    pub(in crate::group) empty_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
