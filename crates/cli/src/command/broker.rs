@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use vltava::{Broker, broker::Sync};
+use vltava::{
+    Broker,
+    broker::{GroupOptions, Sync},
+};
 
 use crate::{
     embedded::{self, FOLDER},
@@ -29,6 +32,9 @@ pub(crate) struct Args {
     /// Refuse topics that were not created
     #[arg(long)]
     no_auto_create_topics: bool,
+    /// A property of Kafka's brokers about groups; may be given several times: -X group.max.size=100
+    #[arg(short = 'X', value_name = "NAME=VALUE")]
+    property: Vec<String>,
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
@@ -38,6 +44,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     for address in &args.listen {
         builder = builder.listen(address);
     }
+    builder = builder.groups(groups(&args.property)?);
     if let Some(address) = &args.advertise {
         builder = builder.advertise(address);
     }
@@ -48,6 +55,18 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     signals.next().await;
     signals.unless_again(embedded::shutdown(&args.data, broker)).await
+}
+
+/// How groups are kept, by what was said of them.
+fn groups(properties: &[String]) -> Result<GroupOptions, Failure> {
+    let mut options = GroupOptions::default();
+    for property in properties {
+        let (name, value) = property
+            .split_once('=')
+            .ok_or_else(|| Failure::usage(format!("-X {property}: write a name and a value: name=value")))?;
+        options.set(name, value).map_err(|error| Failure::usage(format!("-X {property}: {error}")))?;
+    }
+    Ok(options)
 }
 
 fn sync(text: &str) -> Result<Sync, String> {
