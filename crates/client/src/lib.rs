@@ -48,11 +48,11 @@ pub use admin::{
 };
 pub use client::{Client, ClientBuilder};
 pub use clock::SystemClock;
-pub use config::{Acks, Isolation, StartOffset};
+pub use config::{Acks, GroupProtocol, Isolation, StartOffset};
 pub use consumer::{
-    AssignedConsumer, AssignmentId, BatchRecords, Commit, Committer, Consumer, ConsumerBuilder,
+    Assigned, AssignedConsumer, AssignmentId, BatchRecords, Commit, Committer, Consumer, ConsumerBuilder,
     ConsumerRecord, Event, Events, Jump, JumpCause, Notice, Notices, Offset, OffsetAndTimestamp,
-    PartitionStream, RecordBatch, RecordStream, Revocation, Stall, Watermarks,
+    PartitionStream, RecordBatch, RecordStream, Revocation, Revoked, Stall, Watermarks, Within,
 };
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use metrics::Metrics;

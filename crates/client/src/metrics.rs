@@ -1,6 +1,9 @@
 //! What a client counts.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use crate::net::Usage;
 
@@ -26,6 +29,12 @@ pub struct Metrics {
     pub errors: u64,
     /// Connections opened.
     pub connections: u64,
+    /// Commits of members that their coordinators took; several may have gone in one request.
+    pub commits: u64,
+    /// Commits that failed, or may have.
+    pub commits_failed: u64,
+    /// How long commits took in all, whatever came of them.
+    pub commit_time: Duration,
     /// Bytes held for answers that nobody has taken yet.
     pub answer_bytes: u64,
     /// The most that were ever held at once.
@@ -58,9 +67,18 @@ pub(crate) struct Counters {
     pub(crate) requests: Counter,
     pub(crate) errors: Counter,
     pub(crate) connections: Counter,
+    pub(crate) commits: Counter,
+    pub(crate) commits_failed: Counter,
+    pub(crate) commit_micros: Counter,
 }
 
 impl Counters {
+    /// A commit has come to an end.
+    pub(crate) fn committed(&self, is_ok: bool, took: Duration) {
+        if is_ok { &self.commits } else { &self.commits_failed }.add(1);
+        self.commit_micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
     pub(crate) fn read(&self, answers: Usage) -> Metrics {
         Metrics {
             records_produced: self.records_produced.read(),
@@ -72,6 +90,9 @@ impl Counters {
             requests: self.requests.read(),
             errors: self.errors.read(),
             connections: self.connections.read(),
+            commits: self.commits.read(),
+            commits_failed: self.commits_failed.read(),
+            commit_time: Duration::from_micros(self.commit_micros.read()),
             answer_bytes: answers.used as u64,
             answer_bytes_peak: answers.peak as u64,
         }

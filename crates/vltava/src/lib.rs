@@ -61,6 +61,37 @@
 //! # }
 //! ```
 //!
+//! Partitions come and go between two records: hooks prepare for them and tidy up. Nothing in time is no error, and
+//! something else than the end.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use vltava::{Assigned, Revoked, Within};
+//!
+//! # async fn flush() {}
+//! # async fn example(client: vltava::Client) -> Result<(), vltava::Error> {
+//! let mut consumer = client
+//!     .consumer()
+//!     .group("audit")
+//!     .auto_commit(true) // what is finished: a record is once the next one is asked for
+//!     .on_assigned(async |it: Assigned| println!("{:?}", it))
+//!     .on_revoked(async |it: Revoked| {
+//!         flush().await;
+//!         println!("{:?}", it.partitions);
+//!     })
+//!     .subscribe_pattern("orders-.*")
+//!     .await?;
+//! loop {
+//!     match consumer.recv_within(Duration::from_secs(1)).await? {
+//!         Within::Came(record) => println!("{:?}", record.value()),
+//!         Within::Nothing => flush().await,
+//!         Within::Ended => break,
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Kafka in a test
 //!
 //! Without a container, in milliseconds:
@@ -152,11 +183,12 @@ pub use vltava_flow::{
 
 // What else is there, as `config`, and names that the flow has another use for, as `Record`, is in `client`.
 pub use vltava_client::{
-    Acks, Admin, AssignedConsumer, BadCodec, Client, ClientBuilder, Codec, Committer, Compression, Consumer,
-    ConsumerRecord, Deliveries, Delivery, DeliveryEvent, DeliveryEvents, ErrorCode, Event, Events, Isolation,
-    Jump, JumpCause, Metrics, NewTopic, Notice, Notices, Offset, PartitionClient, PartitionStream,
-    Partitioner, Partitions, Producer, ProducerBuilder, ProducerRecord, ReadBatch, RecordBatch,
-    RecordMetadata, Revocation, Stall, StartOffset, Timestamp, TopicPartition, Unsent, Uuid, Watermarks,
+    Acks, Admin, Assigned, AssignedConsumer, BadCodec, Client, ClientBuilder, Codec, Committer, Compression,
+    Consumer, ConsumerRecord, Deliveries, Delivery, DeliveryEvent, DeliveryEvents, ErrorCode, Event, Events,
+    GroupProtocol, Isolation, Jump, JumpCause, Metrics, NewTopic, Notice, Notices, Offset, PartitionClient,
+    PartitionStream, Partitioner, Partitions, Producer, ProducerBuilder, ProducerRecord, ReadBatch,
+    RecordBatch, RecordMetadata, Revocation, Revoked, Stall, StartOffset, Timestamp, TopicPartition, Unsent,
+    Uuid, Watermarks, Within,
 };
 
 #[cfg(feature = "broker")]

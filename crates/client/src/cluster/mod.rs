@@ -176,6 +176,13 @@ impl Cluster {
         Interest { cluster: self.inner.clone(), topic: topic.clone() }
     }
 
+    /// Keeps every topic in the view from now on, those to come included, until the interest is dropped.
+    pub(crate) fn interest_in_all(&self) -> InterestInAll {
+        self.inner.lock().refresh.want_all();
+        self.inner.wake.notify_one();
+        InterestInAll(self.inner.clone())
+    }
+
     /// The topic once it is known, at `deadline` an error. It stays known as long as the interest is kept. `create`
     /// lets a broker create it that does so by itself.
     pub(crate) async fn topic(
@@ -282,6 +289,18 @@ impl Drop for Interest {
         if state.refresh.release(&self.topic) {
             state.view.forget(&self.topic);
         }
+    }
+}
+
+/// Keeps every topic in the view.
+pub(crate) struct InterestInAll(Arc<Inner>);
+
+impl Drop for InterestInAll {
+    fn drop(&mut self) {
+        let State { refresh, view, .. } = &mut *self.0.lock();
+        refresh.release_all();
+        let others: Vec<_> = view.topics().map(|it| it.0.clone()).filter(|it| !refresh.wants(it)).collect();
+        others.iter().for_each(|it| view.forget(it));
     }
 }
 

@@ -5,5 +5,5 @@ mod consumer;
 mod producer;
 
 pub use connection::Connection;
-pub use consumer::{Consumer, Isolation, StartOffset};
+pub use consumer::{Consumer, GroupProtocol, Isolation, StartOffset};
 pub use producer::{Acks, Producer};

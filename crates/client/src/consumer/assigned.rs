@@ -4,15 +4,17 @@ use std::{
     collections::BTreeMap,
     future::poll_fn,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use vltava_core::TopicPartition;
+use vltava_core::{Moment, TopicPartition};
 
 use super::{
-    AssignmentId, ConsumerRecord, Notices, Offset, PartitionStream, RecordBatch, RecordStream,
+    AssignmentId, ConsumerRecord, Notices, Offset, PartitionStream, RecordBatch, RecordStream, Within,
     fetcher::{Assignment, Fetcher},
     notice::Teller,
     streams::Streams,
+    within,
 };
 use crate::{Client, config, error::Result, task::Task};
 
@@ -23,6 +25,7 @@ pub struct AssignedConsumer {
     streams: Streams,
     positions: BTreeMap<TopicPartition, i64>,
     ends: Option<BTreeMap<TopicPartition, i64>>,
+    client: Client,
     teller: Teller,
     _driver: Task,
 }
@@ -49,7 +52,8 @@ impl AssignedConsumer {
                 fetcher.drive().await;
             }
         });
-        Self { streams, positions: BTreeMap::new(), ends: None, teller, _driver: driver }
+        let client = client.clone();
+        Self { streams, positions: BTreeMap::new(), ends: None, client, teller, _driver: driver }
     }
 
     /// Makes [`next`](Self::next) end once every partition has been read up to its offset here. Partitions that are
@@ -67,6 +71,26 @@ impl AssignedConsumer {
     /// The next record; otherwise as [`next`](Self::next). Cancel-safe.
     pub async fn recv(&mut self) -> Result<Option<ConsumerRecord>> {
         poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The next batch if one comes within a time. Cancel-safe.
+    pub async fn next_within(&mut self, time: Duration) -> Result<Within<RecordBatch>> {
+        let (client, deadline) = self.until(time);
+        within::by(&**client.clock(), deadline, self.next()).await
+    }
+
+    /// The next record if one comes within a time. Cancel-safe.
+    pub async fn recv_within(&mut self, time: Duration) -> Result<Within<ConsumerRecord>> {
+        let (client, deadline) = self.until(time);
+        within::by(&**client.clock(), deadline, self.recv()).await
+    }
+
+    /// Waits for a record no longer than a time, and takes what is there of others without waiting, `max` in all.
+    /// What came has one record at least. Cancel-safe.
+    pub async fn recv_many(&mut self, max: usize, time: Duration) -> Result<Within<Vec<ConsumerRecord>>> {
+        let (client, deadline) = self.until(time);
+        let many = poll_fn(|cx| self.poll_until_ends(|streams| streams.poll_recv_many(cx, max)));
+        within::by(&**client.clock(), deadline, many).await
     }
 
     /// The records as a [`Stream`](futures_core::Stream); the consumer itself is one of batches.
@@ -94,6 +118,10 @@ impl AssignedConsumer {
         let current = self.streams.iter();
         let current = current.filter_map(|it| Some((it.topic_partition().clone(), it.position()?)));
         self.positions.clone().into_iter().chain(current).collect()
+    }
+
+    fn until(&self, time: Duration) -> (Client, Moment) {
+        (self.client.clone(), self.client.clock().now() + time)
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>>> {

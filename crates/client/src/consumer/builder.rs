@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use vltava_core::{TopicPartition, fetch::Isolation};
 
-use super::{AssignedConsumer, Offset};
+use super::{
+    AssignedConsumer, Offset,
+    hooks::{Assigned, Hooks, Revoked, hook},
+};
 use crate::{
-    Client, StartOffset, config,
+    Client, GroupProtocol, StartOffset, config,
     error::{Error, ErrorKind, Result},
 };
 
@@ -17,12 +20,14 @@ pub struct ConsumerBuilder {
     pub(crate) client: Client,
     pub(crate) config: config::Consumer,
     pub(super) group: Option<String>,
+    pub(super) hooks: Hooks,
 }
 
 impl Client {
     /// Sets up a consumer.
     pub fn consumer(&self) -> ConsumerBuilder {
-        ConsumerBuilder { client: self.clone(), config: config::Consumer::default(), group: None }
+        let (config, hooks) = (config::Consumer::default(), Hooks::default());
+        ConsumerBuilder { client: self.clone(), config, group: None, hooks }
     }
 }
 
@@ -42,6 +47,65 @@ impl ConsumerBuilder {
     /// Where a partition starts that has no committed offset, or one that the log no longer has.
     pub fn start(mut self, start: StartOffset) -> Self {
         self.config.start = start;
+        self
+    }
+
+    /// Which of Kafka's two protocols for groups is spoken.
+    pub fn group_protocol(mut self, protocol: GroupProtocol) -> Self {
+        self.config.group_protocol = protocol;
+        self
+    }
+
+    /// A name that the member keeps over restarts: it comes back to its partitions. It stays in the group when it is
+    /// shut down or dropped, until its session ends, unless [`leave_group`](Self::leave_group) says otherwise. Two
+    /// members of the same name are one too many: the earlier one fails.
+    pub fn instance_id(mut self, instance_id: impl Into<String>) -> Self {
+        self.config.instance_id = Some(instance_id.into());
+        self
+    }
+
+    /// Whether it leaves the group when it is shut down or dropped; by default, if it has no
+    /// [`instance_id`](Self::instance_id).
+    pub fn leave_group(mut self, leave: bool) -> Self {
+        self.config.leave_group = Some(leave);
+        self
+    }
+
+    /// How the coordinator shares partitions out where it does so: `uniform`, `range`, or what else brokers offer.
+    pub fn server_assignor(mut self, name: impl Into<String>) -> Self {
+        self.config.server_assignor = Some(name.into());
+        self
+    }
+
+    /// Subscribes to topics that are not there yet too, and reads them once they are.
+    pub fn await_topics(mut self, wanted: bool) -> Self {
+        self.config.await_topics = wanted;
+        self
+    }
+
+    /// Commits what is finished by itself: now and then, before partitions are given back, and at the end.
+    pub fn auto_commit(mut self, wanted: bool) -> Self {
+        self.config.auto_commit = wanted;
+        self
+    }
+
+    /// How often what is finished is committed, where that is done by itself.
+    pub fn auto_commit_interval(mut self, interval: Duration) -> Self {
+        self.config.auto_commit_interval = interval;
+        self
+    }
+
+    /// Whether a record counts as finished once the next one is asked for. Otherwise only what is stored or
+    /// committed explicitly does.
+    pub fn auto_store(mut self, wanted: bool) -> Self {
+        self.config.auto_store = wanted;
+        self
+    }
+
+    /// A member whose oldest unfinished record was handed out longer ago than this gives its partitions to others,
+    /// and joins again when its user comes back.
+    pub fn unfinished_max(mut self, time: Duration) -> Self {
+        self.config.unfinished_max = time;
         self
     }
 
@@ -117,6 +181,51 @@ impl ConsumerBuilder {
         self
     }
 
+    /// What is to be done when partitions have come, before anything of them is handed out. Like all hooks, it is
+    /// called by [`Consumer::next`](super::Consumer::next) and its like, between two records, and nothing is handed
+    /// out before it has ended. It has as long as a record may be unfinished; then it is dropped, and `next` fails.
+    ///
+    /// ```no_run
+    /// # use vltava_client::{Assigned, Client, Offset, Result};
+    /// # async fn replay(client: &Client) -> Result<()> {
+    /// let replay = async |mut assigned: Assigned| {
+    ///     for stream in assigned.streams() {
+    ///         stream.seek(Offset::Earliest);
+    ///     }
+    /// };
+    /// let mut consumer =
+    ///     client.consumer().group("audit").on_assigned(replay).subscribe(["orders"]).await?;
+    /// # let _ = consumer.recv().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_assigned<F: Future<Output = ()> + Send + 'static>(
+        mut self,
+        call: impl Fn(Assigned) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.assigned = hook(call);
+        self
+    }
+
+    /// What is to be done before partitions are given back, which waits for it until a deadline; then it is dropped.
+    /// Nothing more of these partitions is handed out, but their offsets can still be committed.
+    pub fn on_revoked<F: Future<Output = ()> + Send + 'static>(
+        mut self,
+        call: impl Fn(Revoked) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.revoked = hook(call);
+        self
+    }
+
+    /// What is to be done when partitions were lost: they may be another's already, and cannot be committed.
+    pub fn on_lost<F: Future<Output = ()> + Send + 'static>(
+        mut self,
+        call: impl Fn(Vec<TopicPartition>) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.lost = hook(call);
+        self
+    }
+
     /// Reads these partitions, without a group. Nothing is committed.
     pub async fn assign(
         self,
@@ -125,7 +234,7 @@ impl ConsumerBuilder {
         if self.group.is_some() {
             return Err(Error::new(ErrorKind::Config)
                 .what("a member of a group cannot choose its partitions")
-                .fix("leave the group out, or subscribe to the topics"));
+                .fix("leave the group out, and commit through admin(); or subscribe to the topics"));
         }
         Ok(AssignedConsumer::new(&self.client, self.config, partitions))
     }

@@ -1,9 +1,11 @@
 //! What a member of a group is told: which partitions it got, which it must give back, which it has lost.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 use vltava_core::{Moment, TopicPartition};
 
-use super::PartitionStream;
+use super::{ConsumerRecord, PartitionStream, RecordBatch, progress::Progress};
 
 /// The number of an assignment. A partition that comes back comes with another one, so that what was done under the
 /// old one cannot be committed under the new.
@@ -31,19 +33,39 @@ pub struct Revocation {
     pub partitions: Vec<TopicPartition>,
     /// The rebalance goes on at this moment, whatever is still at work.
     pub deadline: Moment,
+    owned: Option<Owned>,
     ticket: oneshot::Sender<()>,
+}
+
+/// Partitions of which commits are taken as long as this is kept.
+#[derive(Debug)]
+struct Owned {
+    partitions: Vec<TopicPartition>,
+    progress: Arc<Progress>,
 }
 
 impl Revocation {
     /// A revocation, and what completes once it is done or dropped.
     pub(crate) fn new(partitions: Vec<TopicPartition>, deadline: Moment) -> (Self, oneshot::Receiver<()>) {
         let (ticket, returned) = oneshot::channel();
-        (Self { partitions, deadline, ticket }, returned)
+        (Self { partitions, deadline, owned: None, ticket }, returned)
+    }
+
+    /// Has it forgotten how far these were dealt with once they are given back.
+    pub(super) fn owned_in(&mut self, progress: Arc<Progress>) {
+        self.owned = Some(Owned { partitions: self.partitions.clone(), progress });
     }
 
     /// Gives the partitions back; the same as dropping it.
     pub fn done(self) {
-        drop(self.ticket);
+        let Self { owned, ticket, .. } = self;
+        drop((owned, ticket));
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.progress.given_back(&self.partitions);
     }
 }
 
@@ -60,4 +82,30 @@ pub struct Commit {
     pub leader_epoch: i32,
     /// Kept beside the offset, for whoever gets the partition next.
     pub metadata: String,
+}
+
+/// That a batch is done, and with it all that came before it in its partition.
+impl From<&RecordBatch> for Commit {
+    fn from(batch: &RecordBatch) -> Self {
+        Self {
+            topic_partition: batch.topic_partition().clone(),
+            assignment: batch.assignment(),
+            offset: batch.next_offset(),
+            leader_epoch: batch.leader_epoch(),
+            metadata: String::new(),
+        }
+    }
+}
+
+/// That a record is done, and with it all that came before it in its partition.
+impl From<&ConsumerRecord> for Commit {
+    fn from(record: &ConsumerRecord) -> Self {
+        Self {
+            topic_partition: record.topic_partition().clone(),
+            assignment: record.assignment(),
+            offset: record.offset() + 1,
+            leader_epoch: record.leader_epoch(),
+            metadata: String::new(),
+        }
+    }
 }

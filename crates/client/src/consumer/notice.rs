@@ -1,5 +1,5 @@
 //! What a consumer tells of besides records: positions that jumped, ends that were reached, partitions that stand
-//! still.
+//! still, commits that nobody waits for, users that do not get on.
 
 use std::time::Duration;
 
@@ -7,6 +7,9 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use vltava_core::{TopicPartition, fetch::Cause};
 
 pub use vltava_core::fetch::Stall;
+
+use super::Commit;
+use crate::error::ErrorKind;
 
 /// So many are kept for a reader that is busy elsewhere; then the oldest go.
 const KEPT_MAX: usize = 128;
@@ -35,6 +38,39 @@ pub enum Notice {
         since: Duration,
         /// What it waits for.
         stall: Stall,
+    },
+    /// What nobody waits for was committed: by itself, or by
+    /// [`commit_async`](super::Consumer::commit_async).
+    Committed {
+        /// What was committed.
+        commits: Vec<Commit>,
+    },
+    /// What nobody waits for was not committed, or perhaps not. What is finished is committed with the next one.
+    CommitFailed {
+        /// What was to be committed.
+        commits: Vec<Commit>,
+        /// Why it was not.
+        error: ErrorKind,
+    },
+    /// A record has been in the user's hands for half of the time that it may be.
+    Slow {
+        /// Its partition.
+        topic_partition: TopicPartition,
+        /// The offset below which everything is finished.
+        offset: i64,
+        /// For how long.
+        age: Duration,
+    },
+    /// A record has been in the user's hands for longer than
+    /// [`unfinished_max`](super::ConsumerBuilder::unfinished_max): the member's partitions go to others until the
+    /// user asks for more.
+    Stuck {
+        /// Its partition.
+        topic_partition: TopicPartition,
+        /// The offset below which everything is finished.
+        offset: i64,
+        /// For how long.
+        age: Duration,
     },
 }
 

@@ -19,6 +19,7 @@ use super::{
     batch::Origin,
     cursor::Cursor,
     lane::{Item, Lane},
+    mark::Mark,
     notice::Teller,
 };
 use crate::{
@@ -41,6 +42,7 @@ pub struct PartitionStream {
     visible: Visible,
     /// The end that was told of last.
     told_end: Option<i64>,
+    mark: Arc<Mark>,
     way: Way,
 }
 
@@ -73,6 +75,7 @@ impl PartitionStream {
             failure: None,
             visible: Visible::default(),
             told_end: None,
+            mark: Arc::default(),
             way,
         }
     }
@@ -138,6 +141,7 @@ impl PartitionStream {
         let offset = offset.into();
         (self.cursor, self.failure, self.told_end) = (None, None, None);
         self.position = offset.place().err();
+        self.mark.seek();
         self.way.lane.seek(offset);
     }
 
@@ -159,11 +163,26 @@ impl PartitionStream {
 
     /// As [`recv`](Self::recv), for whoever polls many.
     pub fn poll_recv(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<ConsumerRecord>>> {
+        self.ask();
+        self.poll_record(cx)
+    }
+
+    /// As [`next`](Self::next), for whoever polls many.
+    pub fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        self.ask();
+        self.poll_batch(cx)
+    }
+
+    /// The next record, whatever has become of those before.
+    pub(super) fn poll_record(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<ConsumerRecord>>> {
         loop {
-            if let Some(record) = self.cursor.as_mut().filter(|_| !self.paused).and_then(Cursor::next) {
+            if let Some(cursor) = self.cursor.as_mut().filter(|_| !self.paused)
+                && let Some(record) = cursor.next()
+            {
+                self.mark.hand_out(record.offset(), cursor.position());
                 return Poll::Ready(Some(Ok(record)));
             }
-            match ready!(self.poll_next(cx)) {
+            match ready!(self.poll_fetched(cx)) {
                 Some(Ok(batch)) => self.cursor = Some(Cursor::new(batch)),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
@@ -171,13 +190,31 @@ impl PartitionStream {
         }
     }
 
+    /// The next batch, whatever has become of those before.
+    pub(super) fn poll_batch(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        let polled = self.poll_fetched(cx);
+        if let Poll::Ready(Some(Ok(batch))) = &polled {
+            self.mark.hand_out(batch.first(), batch.next_offset());
+        }
+        polled
+    }
+
+    /// What was handed out is finished, as more is asked for; unless that has to be said.
+    pub(super) fn ask(&self) {
+        self.mark.ask(self.position());
+    }
+
+    /// What of it is in the user's hands.
+    pub(super) fn mark(&self) -> &Arc<Mark> {
+        &self.mark
+    }
+
     /// Whether no batch is handed out record by record at the moment.
     pub(super) fn is_between_batches(&self) -> bool {
         self.cursor.as_ref().is_none_or(Cursor::is_done)
     }
 
-    /// As [`next`](Self::next), for whoever polls many.
-    pub fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+    fn poll_fetched(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
         if let Some(rest) = self.cursor.take_if(|_| !self.paused).and_then(Cursor::rest)
             && !self.way.lane.has_ended()
         {
@@ -246,6 +283,7 @@ impl PartitionStream {
             leader_epoch,
         };
         let batch = RecordBatch::new(records, origin);
+        self.mark.on_batch(first, leader_epoch);
         self.way.context.counters.records_consumed.add(batch.len() as u64);
         Ok((!batch.is_empty()).then_some(batch))
     }

@@ -1,6 +1,7 @@
 //! Members of a group against the embedded broker, over pipes, on tokio's paused clock.
 
 mod chaos;
+mod user;
 mod world;
 
 use std::{

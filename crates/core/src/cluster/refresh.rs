@@ -93,6 +93,11 @@ impl Refresh {
         self.all = self.all.saturating_sub(1);
     }
 
+    /// Whether anybody is interested in a topic.
+    pub fn wants(&self, topic: &str) -> bool {
+        self.all > 0 || self.topics.contains_key(topic)
+    }
+
     /// What is known has proved wrong: a leader that is none, a topic that is not there, a connection that broke.
     pub fn stale(&mut self) {
         self.stale = true;
@@ -256,7 +261,9 @@ mod tests {
         refresh.want_all();
         assert_eq!(refresh.poll(Moment(100 * MILLIS)), Some(Ask::All));
         refresh.on_answer(Moment(100 * MILLIS), true, &mut rng);
+        assert!(refresh.wants("returns"));
         refresh.release_all();
+        assert!(refresh.wants("orders") && !refresh.wants("returns"));
         refresh.stale();
         assert_eq!(refresh.poll(Moment(200 * MILLIS)), Some(orders()));
     }

@@ -6,7 +6,11 @@ pub mod assign;
 pub mod classic;
 pub mod coordinator;
 pub mod lag;
+mod liveness;
 pub mod member;
 mod offsets;
+mod pattern;
 
+pub use liveness::{Liveness, Unfinished, Verdict};
 pub use offsets::{Committed, Offsets};
+pub use pattern::{BadPattern, Pattern};

@@ -36,7 +36,7 @@ pub(in crate::consumer) struct Committed {
 }
 
 /// The offset and the note that the group committed last for each partition that it committed.
-pub(super) async fn committed(
+pub(in crate::consumer) async fn committed(
     cluster: Cluster,
     pool: Arc<Pool>,
     group: Arc<str>,

@@ -24,12 +24,13 @@ use super::{
 use crate::{
     Client,
     alarm::Alarm,
-    cluster::{Cluster, Interest},
+    cluster::{Cluster, Interest, InterestInAll},
     config::{self, StartOffset},
     consumer::{
         AssignmentId, Commit, Committer, Event, Events, Offset, Revocation,
         events::Order,
         fetcher::{Assignment, Fetcher, Started, Told, WentBack},
+        subscription::Subscription,
     },
     context::Context,
     error::{Error, ErrorKind, Result},
@@ -45,7 +46,7 @@ const COUNT_PATIENCE: Duration = Duration::from_secs(5);
 /// What a member needs to know.
 pub(in crate::consumer) struct Settings {
     pub(in crate::consumer) group: Arc<str>,
-    pub(in crate::consumer) topics: BTreeSet<String>,
+    pub(in crate::consumer) subscription: Subscription,
     pub(in crate::consumer) consumer: config::Consumer,
 }
 
@@ -73,6 +74,9 @@ pub(in crate::consumer) struct Driver {
     counting: Option<Counting>,
     /// Keeps topics in the cluster's view: ours, and those of the members that we assign to.
     interests: BTreeMap<String, Interest>,
+    /// Keeps all topics there, where some are picked by a pattern.
+    _all: Option<InterestInAll>,
+    subscription: Subscription,
     news: Reader,
     alarm: Alarm,
     stage: Stage,
@@ -106,8 +110,9 @@ enum Woken {
 impl Driver {
     /// A member that begins to join once it runs, and the ends for its user.
     pub(in crate::consumer) fn new(client: &Client, settings: Settings) -> (Self, Events, Committer) {
-        let Settings { group, topics, consumer } = settings;
+        let Settings { group, subscription, consumer } = settings;
         let (context, cluster) = (client.context.clone(), client.cluster.clone());
+        let topics = cluster.view(|view| subscription.topics(view));
         let config = Config {
             group_id: group.to_string(),
             topics: topics.clone(),
@@ -119,6 +124,7 @@ impl Driver {
         };
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let (told, events) = mpsc::channel(1);
+        let committer = Committer::new(orders, consumer.auto_store, context.clone());
         let mut driver = Self {
             start: consumer.start,
             member: Member::new(config, context.rng()),
@@ -135,6 +141,8 @@ impl Driver {
             assigned: BTreeSet::new(),
             counting: None,
             interests: BTreeMap::new(),
+            _all: matches!(subscription, Subscription::Pattern(_)).then(|| cluster.interest_in_all()),
+            subscription,
             news: cluster.news(),
             alarm: Alarm::new(context.clock.clone()),
             stage: Stage::AtWork,
@@ -144,7 +152,7 @@ impl Driver {
         };
         driver.want(&topics);
         let teller = driver.fetcher.teller().clone();
-        (driver, Events::new(events, teller), Committer::new(orders))
+        (driver, Events::new(events, teller, &committer), committer)
     }
 
     /// Runs until the member has left or failed, and everything was told.
@@ -194,7 +202,11 @@ impl Driver {
             Woken::Starts(_, Err(error)) => self.fail(error),
             Woken::Told(Told::Started(started)) => self.pin(started),
             Woken::Told(Told::WentBack(back)) => self.start_over(back),
-            Woken::News | Woken::Alarm => self.count(now),
+            Woken::News => {
+                self.subscribe();
+                self.count(now);
+            }
+            Woken::Alarm => self.count(now),
         }
     }
 
@@ -340,6 +352,8 @@ impl Driver {
                 self.member.commit(id, commits.into_iter().map(commit).collect());
             }
             Order::Leave { done, .. } if self.stage == Stage::Ending => drop(done.send(Ok(()))),
+            Order::Away => self.member.on_away(now),
+            Order::Back => self.member.on_back(now),
             Order::Leave { within, done } => {
                 self.leaving.push(done);
                 self.member.leave(now + within);
@@ -384,6 +398,15 @@ impl Driver {
             return self.member.on_broken(now, call);
         }
         self.fail(error.doing(format!("taking part in group {}", self.group)));
+    }
+
+    /// Topics that match have come or gone.
+    fn subscribe(&mut self) {
+        if matches!(self.subscription, Subscription::Pattern(_)) {
+            let topics = self.cluster.view(|view| self.subscription.topics(view));
+            self.want(&topics);
+            self.member.subscribe(topics);
+        }
     }
 
     fn want(&mut self, topics: &BTreeSet<String>) {

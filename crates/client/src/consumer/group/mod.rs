@@ -9,4 +9,5 @@ mod committed;
 mod driver;
 mod outbox;
 
+pub(super) use committed::{Committed, committed};
 pub(super) use driver::{Driver, Settings};

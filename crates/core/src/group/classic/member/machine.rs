@@ -156,6 +156,31 @@ impl Member {
             known.iter().any(|(topic, known)| counts.get(topic).is_some_and(|it| it != known));
     }
 
+    /// It wants other topics from now on: the group shares out anew.
+    pub fn subscribe(&mut self, topics: BTreeSet<String>) {
+        self.counts_changed |= topics != self.config.topics;
+        self.config.topics = topics;
+    }
+
+    /// Its user is stuck: what it has is lost, and the group is left, until `on_back`.
+    pub fn on_away(&mut self, now: Moment) {
+        let member_id = std::mem::take(&mut self.member_id);
+        self.lose(now);
+        if let Stage::Apart { join_at } = &mut self.stage {
+            *join_at = Moment(u64::MAX);
+            if !member_id.is_empty() {
+                self.call(Ask::Leave(member_id), self.config.request_timeout);
+            }
+        }
+    }
+
+    /// Its user is back: it joins again.
+    pub fn on_back(&mut self, now: Moment) {
+        if let Stage::Apart { join_at } = &mut self.stage {
+            *join_at = (*join_at).min(now);
+        }
+    }
+
     /// What was revoked is at rest, and all that is to be committed has been asked for.
     pub fn on_ticket(&mut self, ticket: Ticket) {
         if let Stage::Revoking { ticket: out, .. } = &mut self.stage {
