@@ -8,6 +8,7 @@ pub mod coordinator;
 pub mod lag;
 mod liveness;
 pub mod member;
+mod next;
 mod offsets;
 mod pattern;
 

@@ -13,10 +13,16 @@ use vltava_wire::{
     },
 };
 
-use super::{Join, Kept, KeptGroup, Limits, Output, Record, Reply, Token, refuse_join, refuse_sync};
+use super::{
+    Answer, Directory, Join, Kept, KeptGroup, Limits, Output, Record, Reply, Token, Topic, group::Group,
+    refuse_join, refuse_sync,
+};
 use crate::{
     Moment, Rng, Timestamp,
-    group::classic::coordinator::{Group, millis},
+    group::{
+        classic::coordinator::{self as classic, millis},
+        next::coordinator::{self as next, World},
+    },
 };
 
 /// From this version on a LeaveGroup names many members, each with a result of its own.
@@ -26,18 +32,19 @@ const LEAVE_MANY_SINCE: i16 = 3;
 #[derive(Debug)]
 pub struct Groups {
     pub(super) limits: Limits,
-    rng: Rng,
+    pub(super) rng: Rng,
+    pub(super) topics: Directory,
     pub(super) groups: BTreeMap<String, Group>,
     /// When each group wants to be looked at; may be early, as signs of life do not change it.
     due: BTreeSet<(Moment, String)>,
     dues: BTreeMap<String, Moment>,
     /// Which group each unanswered request waits in.
-    parked: BTreeMap<Token, String>,
+    pub(super) parked: BTreeMap<Token, String>,
     /// Groups that may have something to record.
     changed: BTreeSet<String>,
     pub(super) records: VecDeque<Record>,
-    replies: VecDeque<Reply>,
-    bytes: usize,
+    pub(super) replies: VecDeque<Reply>,
+    pub(super) bytes: usize,
 }
 
 impl Groups {
@@ -46,6 +53,7 @@ impl Groups {
         Self {
             limits,
             rng,
+            topics: Directory::default(),
             groups: BTreeMap::new(),
             due: BTreeSet::new(),
             dues: BTreeMap::new(),
@@ -60,11 +68,22 @@ impl Groups {
     /// The groups as they were recorded, at the start. Sessions begin anew.
     pub fn restore(&mut self, now: Moment, kept: &Kept) {
         for (group_id, kept) in kept.groups() {
-            let KeptGroup::Classic(kept) = kept else { continue };
-            let group = Group::restored(now, self.limits.initial_rebalance_delay, kept);
+            let delay = self.limits.initial_rebalance_delay;
+            let group = match kept {
+                KeptGroup::Classic(kept) => Group::Classic(classic::Group::restored(now, delay, kept)),
+                KeptGroup::Next(kept) => {
+                    Group::Next(Box::new(next::Group::restored(now, &self.limits, kept)))
+                }
+            };
             self.groups.insert(group_id.to_owned(), group);
-            self.settle(group_id, 0);
+            self.settle(now, group_id, 0);
         }
+    }
+
+    /// A topic is there, with more partitions or made anew perhaps, or is gone: groups of KIP-848 share out anew with
+    /// the next heartbeat of who wants it. All topics are told one by one at the start, before `restore`.
+    pub fn on_topic(&mut self, name: &str, topic: Option<Topic>) {
+        self.topics.set(name, topic);
     }
 
     /// Somebody asks to join; `poll` answers, at once or when the group is complete.
@@ -75,13 +94,28 @@ impl Groups {
             return self.replies.push_back(reply);
         }
         let delay = self.limits.initial_rebalance_delay;
-        self.parked.insert(token, group_id.clone());
-        let limits = &self.limits;
-        let rng = &mut self.rng;
-        let group = self.groups.entry(group_id.clone()).or_insert_with(|| Group::new(delay));
+        let new = || Group::Classic(classic::Group::new(delay, 0));
+        let group = self.groups.entry(group_id.clone()).or_insert_with(new);
         let before = group.bytes();
-        group.on_join(now, join, limits, rng);
-        self.settle(&group_id, before);
+        if let Group::Next(empty) = group
+            && empty.is_empty()
+        {
+            *group = Group::Classic(empty.emptied(&self.limits));
+        }
+        match group {
+            Group::Classic(group) => {
+                self.parked.insert(token, group_id.clone());
+                group.on_join(now, join, &self.limits, &mut self.rng);
+            }
+            Group::Next(group) => {
+                let mut world = World { limits: &self.limits, topics: &self.topics, rng: &mut self.rng };
+                self.replies.push_back(match group.on_join(now, join, &mut world) {
+                    Ok(response) => Reply { token, answer: Answer::Join(response) },
+                    Err((code, member_id)) => refuse_join(token, code, member_id),
+                });
+            }
+        }
+        self.settle(now, &group_id, before);
     }
 
     fn check_join(&self, join: &Join) -> Result<(), ErrorCode> {
@@ -121,9 +155,17 @@ impl Groups {
             return self.replies.push_back(refuse_sync(token, code));
         };
         let before = group.bytes();
-        group.on_sync(now, token, request);
-        self.parked.insert(token, group_id.clone());
-        self.settle(&group_id, before);
+        match group {
+            Group::Classic(group) => {
+                self.parked.insert(token, group_id.clone());
+                group.on_sync(now, token, request);
+            }
+            Group::Next(group) => self.replies.push_back(match group.on_sync(now, &request, &self.topics) {
+                Ok(response) => Reply { token, answer: Answer::Sync(response) },
+                Err(code) => refuse_sync(token, code),
+            }),
+        }
+        self.settle(now, &group_id, before);
     }
 
     /// A member says that it lives, and learns whether the group rebalances.
@@ -131,7 +173,12 @@ impl Groups {
         let outcome = match self.groups.get_mut(&request.group_id) {
             _ if request.group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
             None => Err(ErrorCode::UnknownMemberId),
-            Some(group) => group.on_heartbeat(now, request),
+            Some(Group::Classic(group)) => group.on_heartbeat(now, request),
+            Some(Group::Next(group)) => {
+                let outcome = group.on_classic_heartbeat(now, request);
+                self.look_again(&request.group_id);
+                outcome
+            }
         };
         HeartbeatResponse { error_code: code_of(outcome), ..HeartbeatResponse::default() }
     }
@@ -169,11 +216,17 @@ impl Groups {
             return vec![Err(ErrorCode::UnknownMemberId); leaving.len()];
         };
         let before = group.bytes();
-        let outcomes: Vec<_> = leaving.iter().map(|identity| group.on_leave(identity)).collect();
-        if outcomes.iter().any(Result::is_ok) {
-            group.left(now);
+        let mut outcomes = Vec::new();
+        match group {
+            Group::Next(group) => outcomes.extend(leaving.iter().map(|identity| group.on_leave(identity))),
+            Group::Classic(group) => {
+                outcomes.extend(leaving.iter().map(|identity| group.on_leave(identity)));
+                if outcomes.iter().any(Result::is_ok) {
+                    group.left(now);
+                }
+            }
         }
-        self.settle(group_id, before);
+        self.settle(now, group_id, before);
         outcomes
     }
 
@@ -184,7 +237,8 @@ impl Groups {
             _ if request.group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
             None if generation < 0 => Ok(()),
             None => Err(ErrorCode::IllegalGeneration),
-            Some(group) => {
+            Some(Group::Next(group)) => group.on_commit(&request.member_id, generation),
+            Some(Group::Classic(group)) => {
                 let instance = request.group_instance_id.as_deref();
                 group.on_commit(now, &request.member_id, instance, generation)
             }
@@ -195,9 +249,10 @@ impl Groups {
     pub fn on_gone(&mut self, now: Moment, token: Token) {
         let Some(group_id) = self.parked.remove(&token) else { return };
         let Some(group) = self.groups.get_mut(&group_id) else { return };
-        let before = group.bytes();
-        group.on_gone(now, token);
-        self.settle(&group_id, before);
+        let Group::Classic(waits) = group else { return };
+        let before = waits.bytes();
+        waits.on_gone(now, token);
+        self.settle(now, &group_id, before);
     }
 
     /// What is to be recorded or sent next, in order. Call it until there is nothing, after every other call and at
@@ -207,13 +262,11 @@ impl Groups {
             let Some(group) = self.groups.get_mut(&group_id) else { continue };
             let before = group.bytes();
             group.expire(now);
-            self.settle(&group_id, before);
+            self.settle(now, &group_id, before);
         }
         while let Some(group_id) = self.changed.pop_first() {
             let Some(group) = self.groups.get_mut(&group_id) else { continue };
-            if let Some(record) = group.take_record(&group_id, wall) {
-                self.records.push_back(Record::Classic(record));
-            }
+            group.take_records(&group_id, wall, &mut self.records);
         }
         let record = self.records.pop_front().map(Output::Record);
         record.or_else(|| self.replies.pop_front().map(Output::Reply))
@@ -235,24 +288,40 @@ impl Groups {
     }
 
     /// After a change to a group: its answers, its next deadline, its weight; and one that never came to anything
-    /// is forgotten.
-    pub(super) fn settle(&mut self, group_id: &str, bytes_before: usize) {
+    /// is forgotten. One that has lost its last member of KIP-848 goes on in the classic protocol.
+    pub(super) fn settle(&mut self, now: Moment, group_id: &str, bytes_before: usize) {
         let Some(group) = self.groups.get_mut(group_id) else { return };
-        for reply in group.replies.drain(..) {
+        if let Group::Next(next) = group
+            && next.is_classic_again()
+        {
+            *group = Group::Classic(next.to_classic(now, &self.limits, &self.topics));
+        }
+        for reply in group.take_replies() {
             self.parked.remove(&reply.token);
             self.replies.push_back(reply);
         }
         self.changed.insert(group_id.to_owned());
         self.bytes = self.bytes + group.bytes() - bytes_before;
-        if let Some(at) = self.dues.remove(group_id) {
-            self.due.remove(&(at, group_id.to_owned()));
+        let forgettable = group.is_forgettable();
+        self.look_again(group_id);
+        if forgettable {
+            self.forget(group_id);
         }
-        if let Some(at) = group.deadline() {
+    }
+
+    /// When a group wants to be looked at may have changed.
+    fn look_again(&mut self, group_id: &str) {
+        let Some(group) = self.groups.get(group_id) else { return };
+        let at = group.deadline();
+        if self.dues.get(group_id).copied() == at {
+            return;
+        }
+        if let Some(before) = self.dues.remove(group_id) {
+            self.due.remove(&(before, group_id.to_owned()));
+        }
+        if let Some(at) = at {
             self.due.insert((at, group_id.to_owned()));
             self.dues.insert(group_id.to_owned(), at);
-        }
-        if group.is_forgettable() {
-            self.forget(group_id);
         }
     }
 

@@ -4,10 +4,14 @@
 //! whatever was answered before `poll` had no more to say waits until those are durable. Committed offsets
 //! (`group::Offsets`) are kept elsewhere; who may commit and which offsets may go is said here.
 
+mod directory;
+mod expiry;
+mod group;
 mod groups;
 mod kept;
 mod limits;
 mod needs;
+mod next;
 mod onlookers;
 mod record;
 #[cfg(test)]
@@ -21,6 +25,7 @@ use vltava_wire::{
     },
 };
 
+pub(in crate::group) use directory::Directory;
 pub use groups::Groups;
 pub use kept::{Kept, KeptGroup, KeptNext};
 pub use limits::Limits;

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use vltava_wire::{
     ErrorCode,
-    messages::group::{DescribedGroup, ListGroupsRequest, ListedGroup},
+    messages::{
+        group::{DescribedGroup, ListGroupsRequest, ListedGroup},
+        next_group,
+    },
 };
 
-use super::{GroupGone, Groups, Record};
+use super::{GroupGone, Groups, Record, group::Group};
 
 /// From this version on an unknown group is an error to describe; before it is a dead one.
 const DESCRIBE_UNKNOWN_SINCE: i16 = 6;
@@ -19,15 +22,16 @@ impl Groups {
         asked: &ListGroupsRequest,
         others: impl Iterator<Item = &'a str>,
     ) -> Vec<ListedGroup> {
-        let listed = |group_id: &str, protocol_type: &str, state: &str| ListedGroup {
+        let listed = |group_id: &str, protocol_type: &str, state: &str, group_type: &str| ListedGroup {
             group_id: group_id.to_owned(),
             protocol_type: protocol_type.to_owned(),
             group_state: state.to_owned(),
-            group_type: "classic".to_owned(),
+            group_type: group_type.to_owned(),
         };
-        let mut all: BTreeMap<&str, ListedGroup> = others.map(|id| (id, listed(id, "", "Empty"))).collect();
+        let mut all: BTreeMap<&str, ListedGroup> =
+            others.map(|id| (id, listed(id, "", "Empty", "classic"))).collect();
         for (id, group) in &self.groups {
-            all.insert(id, listed(id, &group.protocol_type, group.state.name()));
+            all.insert(id, listed(id, group.protocol_type(), group.state(), group.type_name()));
         }
         let lets_through = |listed: &ListedGroup| {
             is_among(&asked.states_filter, &listed.group_state)
@@ -40,18 +44,54 @@ impl Groups {
     /// if nobody ever joined it.
     pub fn describe(&self, version: i16, group_id: &str, has_offsets: bool) -> DescribedGroup {
         let mut described = match self.groups.get(group_id) {
-            Some(group) => group.describe(),
+            Some(Group::Classic(group)) => group.describe(),
             None if has_offsets => {
                 DescribedGroup { group_state: "Empty".to_owned(), ..DescribedGroup::default() }
             }
-            None => DescribedGroup { group_state: "Dead".to_owned(), ..DescribedGroup::default() },
+            _ => DescribedGroup { group_state: "Dead".to_owned(), ..DescribedGroup::default() },
         };
         if described.group_state == "Dead" && version >= DESCRIBE_UNKNOWN_SINCE {
             described.error_code = ErrorCode::GroupIdNotFound.code();
-            described.error_message = Some(format!("group {group_id} is not there"));
+            described.error_message = Some(format!("there is no group {group_id} of the classic protocol"));
         }
         described.group_id = group_id.to_owned();
         described
+    }
+
+    /// One group of KIP-848.
+    pub fn describe_next(&self, group_id: &str) -> next_group::DescribedGroup {
+        let described = match self.groups.get(group_id) {
+            Some(Group::Next(group)) => group.describe(&self.topics),
+            _ => next_group::DescribedGroup {
+                error_code: ErrorCode::GroupIdNotFound.code(),
+                error_message: Some(format!("there is no group {group_id} of consumers of KIP-848")),
+                ..next_group::DescribedGroup::default()
+            },
+        };
+        next_group::DescribedGroup { group_id: group_id.to_owned(), ..described }
+    }
+
+    /// Whether somebody in the group wants this topic: then what was committed for it may not be deleted. A group of
+    /// another kind than consumers is at work on everything, as far as can be known.
+    pub fn is_subscribed(&self, group_id: &str, topic: &str) -> bool {
+        match self.groups.get(group_id) {
+            Some(Group::Classic(group)) => group.subscribes(topic),
+            Some(Group::Next(group)) => group.subscribes(topic),
+            None => false,
+        }
+    }
+
+    /// Whether offsets of the group may be deleted at all, of topics that nobody in it wants. `has_offsets` says
+    /// whether it has committed any.
+    pub fn check_offset_delete(&self, group_id: &str, has_offsets: bool) -> Result<(), ErrorCode> {
+        match self.groups.get(group_id) {
+            _ if group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
+            None if !has_offsets => Err(ErrorCode::GroupIdNotFound),
+            Some(Group::Classic(group)) if !group.is_empty() && !group.is_of_consumers() => {
+                Err(ErrorCode::NonEmptyGroup)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Deletes a group that nobody is in; `poll` has it recorded. What it committed is for the caller to delete.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// From this version on a member is told its id before it may join (KIP-394): joins that got lost leave no ghosts.
-const ID_REQUIRED_SINCE: i16 = 4;
+pub(in crate::group) const ID_REQUIRED_SINCE: i16 = 4;
 /// From this version on a leader that came back can be told not to assign (KIP-814).
 const SKIP_ASSIGNMENT_SINCE: i16 = 9;
 
@@ -67,11 +67,11 @@ impl State {
 }
 
 impl Group {
-    pub(in crate::group) fn new(initial_delay: Duration) -> Self {
+    pub(in crate::group) fn new(initial_delay: Duration, generation: i32) -> Self {
         Self {
             protocol_type: String::new(),
             protocol: None,
-            generation: 0,
+            generation,
             leader: None,
             state: State::Empty,
             members: BTreeMap::new(),
@@ -253,7 +253,7 @@ fn new_member(now: Moment, knows_id: bool, join: Join) -> Member {
 }
 
 /// Version 0 has no rebalance timeout: there the session's counts for both.
-fn rebalance_timeout(request: &JoinGroupRequest) -> Duration {
+pub(in crate::group) fn rebalance_timeout(request: &JoinGroupRequest) -> Duration {
     match request.rebalance_timeout_ms {
         ..0 => millis(request.session_timeout_ms),
         given => millis(given),

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use vltava_wire::{
     ErrorCode,
     messages::group::{JoinGroupRequest, JoinGroupResponse, SyncGroupResponse},
@@ -45,7 +44,6 @@ impl Group {
 
     fn prepare(&mut self, now: Moment) {
         for member in self.members.values_mut() {
-            member.assignment = Bytes::new();
             if let Some(token) = member.unpark_sync() {
                 member.heard_of(now);
                 self.replies.push_back(refuse_sync(token, ErrorCode::RebalanceInProgress));

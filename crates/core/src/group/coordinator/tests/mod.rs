@@ -1,6 +1,10 @@
 //! Calls in a row against the coordinator, as members of many kinds make them.
 
 mod classic;
+mod convert;
+mod expiry;
+mod next;
+mod restart;
 
 use std::time::Duration;
 
@@ -53,6 +57,20 @@ impl Desk {
         let token = self.token();
         let (client_id, client_host) = ("app".to_owned(), "10.0.0.7".to_owned());
         self.groups.on_join(self.now, Join { token, version, client_id, client_host, request });
+        token
+    }
+
+    fn sync_bytes(&mut self, generation_id: i32, member_id: &str, assignment: Bytes) -> Token {
+        let token = self.token();
+        let assigned = SyncGroupRequestAssignment { member_id: member_id.to_owned(), assignment };
+        let request = SyncGroupRequest {
+            group_id: "g".to_owned(),
+            generation_id,
+            member_id: member_id.to_owned(),
+            assignments: vec![assigned],
+            ..SyncGroupRequest::default()
+        };
+        self.groups.on_sync(self.now, token, request);
         token
     }
 

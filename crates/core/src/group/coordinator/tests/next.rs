@@ -1,0 +1,584 @@
+//! Members of KIP-848.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use vltava_wire::{
+    ErrorCode, Uuid,
+    messages::{
+        next_group::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, TopicPartitions},
+        offsets::OffsetFetchRequestGroup,
+    },
+};
+
+use super::{
+    super::{Answer, Beat, Limits, Token, Topic},
+    Desk,
+};
+
+/// How long a member may be silent.
+const NEXT_SESSION: u64 = 45_000;
+/// How long it may take to give partitions back.
+const PATIENCE: i32 = 20_000;
+
+/// A member that does as it is told.
+#[derive(Debug, Clone)]
+pub(super) struct Worker {
+    pub(super) id: String,
+    instance: Option<String>,
+    topics: Vec<String>,
+    regex: Option<String>,
+    pub(super) epoch: i32,
+    pub(super) holds: BTreeSet<(u128, i32)>,
+    /// What it was told last to have, and does not have yet.
+    told: Option<BTreeSet<(u128, i32)>>,
+}
+
+impl Worker {
+    pub(super) fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            instance: None,
+            topics: vec!["t".to_owned()],
+            regex: None,
+            epoch: 0,
+            holds: BTreeSet::new(),
+            told: None,
+        }
+    }
+
+    fn named(id: &str, instance: &str) -> Self {
+        Self { instance: Some(instance.to_owned()), ..Self::new(id) }
+    }
+
+    fn wanting(id: &str, topics: &[&str]) -> Self {
+        Self { topics: topics.iter().map(|it| (*it).to_owned()).collect(), ..Self::new(id) }
+    }
+
+    fn matching(id: &str, regex: &str) -> Self {
+        Self { topics: Vec::new(), regex: Some(regex.to_owned()), ..Self::new(id) }
+    }
+
+    /// All that there is to say, as in the first heartbeat.
+    fn whole(&self) -> ConsumerGroupHeartbeatRequest {
+        ConsumerGroupHeartbeatRequest {
+            rebalance_timeout_ms: PATIENCE,
+            subscribed_topic_names: Some(self.topics.clone()),
+            subscribed_topic_regex: self.regex.clone(),
+            ..self.short()
+        }
+    }
+
+    /// What is said when nothing but what it holds may have changed.
+    fn short(&self) -> ConsumerGroupHeartbeatRequest {
+        let mut held: Vec<TopicPartitions> = Vec::new();
+        for (topic, partition) in &self.holds {
+            held.push(TopicPartitions { topic_id: Uuid(*topic), partitions: vec![*partition] });
+        }
+        ConsumerGroupHeartbeatRequest {
+            group_id: "g".to_owned(),
+            member_id: self.id.clone(),
+            member_epoch: self.epoch,
+            instance_id: self.instance.clone(),
+            topic_partitions: Some(held),
+            ..ConsumerGroupHeartbeatRequest::default()
+        }
+    }
+
+    /// It was told, and gives back and takes what it was told to.
+    fn obey(&mut self) {
+        if let Some(told) = self.told.take() {
+            self.holds = told;
+        }
+    }
+}
+
+impl Desk {
+    pub(super) fn sharing(partitions: i32) -> Self {
+        let mut desk = Self::new();
+        desk.topic("t", 1, partitions);
+        desk
+    }
+
+    fn topic(&mut self, name: &str, id: u128, partitions: i32) {
+        self.groups.on_topic(name, Some(Topic { id: Uuid(id), partitions }));
+    }
+
+    fn send(&mut self, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
+        let response = self.send_only(request);
+        assert!(self.answers().is_empty(), "heartbeats are answered at once");
+        response
+    }
+
+    fn send_only(&mut self, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
+        self.answers();
+        let (client_id, client_host) = ("app".to_owned(), "10.0.0.7".to_owned());
+        let beat = Beat { version: 1, client_id, client_host, request };
+        self.groups.on_next_heartbeat(self.now, beat)
+    }
+
+    /// A heartbeat that sends others away who waited to join.
+    pub(super) fn beat_with_answers(&mut self, worker: &mut Worker) -> Vec<(Token, ErrorCode)> {
+        let response = self.send_only(worker.whole());
+        assert_eq!(response.error_code, 0);
+        let code = |(token, answer)| match answer {
+            Answer::Join(response) => (token, ErrorCode::from(response.error_code)),
+            Answer::Sync(response) => (token, ErrorCode::from(response.error_code)),
+        };
+        self.answers().into_iter().map(code).collect()
+    }
+
+    /// The worker says what it holds, all else with it if it joins, and hears what it is to have.
+    pub(super) fn beat(&mut self, worker: &mut Worker) -> ErrorCode {
+        let request = if worker.epoch == 0 { worker.whole() } else { worker.short() };
+        self.hear(worker, request)
+    }
+
+    fn hear(&mut self, worker: &mut Worker, request: ConsumerGroupHeartbeatRequest) -> ErrorCode {
+        let response = self.send(request);
+        if response.error_code == 0 {
+            worker.epoch = response.member_epoch;
+        }
+        if let Some(assignment) = response.assignment {
+            let topic = |it: TopicPartitions| {
+                it.partitions.into_iter().map(move |partition| (it.topic_id.0, partition)).collect::<Vec<_>>()
+            };
+            worker.told = Some(assignment.topic_partitions.into_iter().flat_map(topic).collect());
+        }
+        ErrorCode::from(response.error_code)
+    }
+
+    /// Heartbeats all round until nothing changes any more.
+    pub(super) fn settle(&mut self, workers: &mut [&mut Worker]) {
+        self.beats(workers);
+        assert_eq!(self.groups.describe_next("g").group_state, "Stable");
+    }
+
+    pub(super) fn beats(&mut self, workers: &mut [&mut Worker]) {
+        for _ in 0..6 {
+            for worker in workers.iter_mut() {
+                assert_eq!(self.beat(worker), ErrorCode::None, "{worker:?}");
+                worker.obey();
+            }
+        }
+    }
+
+    fn epoch(&self) -> i32 {
+        self.groups.describe_next("g").group_epoch
+    }
+
+    fn code(&mut self, request: ConsumerGroupHeartbeatRequest) -> ErrorCode {
+        ErrorCode::from(self.send(request).error_code)
+    }
+}
+
+fn partitions(worker: &Worker) -> Vec<i32> {
+    worker.holds.iter().map(|(_, partition)| *partition).collect()
+}
+
+#[test]
+fn who_is_alone_gets_everything_with_the_first_heartbeat() {
+    let mut desk = Desk::sharing(3);
+    let response = desk.send(Worker::new("a").whole());
+    assert_eq!((response.error_code, response.member_epoch, response.heartbeat_interval_ms), (0, 1, 5_000));
+    let told = response.assignment.expect("who joins is told").topic_partitions;
+    assert_eq!(told, [TopicPartitions { topic_id: Uuid(1), partitions: vec![0, 1, 2] }]);
+    let described = desk.groups.describe_next("g");
+    assert_eq!(
+        (&*described.group_state, described.group_epoch, described.assignment_epoch),
+        ("Stable", 1, 1)
+    );
+    assert_eq!(described.members[0].assignment.topic_partitions[0].topic_name, "t");
+}
+
+#[test]
+fn a_partition_is_given_on_only_when_it_was_given_back() {
+    let mut desk = Desk::sharing(2);
+    let (mut a, mut b) = (Worker::new("a"), Worker::new("b"));
+    desk.settle(&mut [&mut a]);
+    assert_eq!(desk.beat(&mut b), ErrorCode::None);
+    assert_eq!((b.epoch, b.told.clone()), (2, Some(BTreeSet::new())), "all is held by the other");
+
+    assert_eq!(desk.beat(&mut a), ErrorCode::None);
+    assert_eq!(
+        (a.epoch, a.told.as_ref().map(BTreeSet::len)),
+        (1, Some(1)),
+        "it stays until it has given back"
+    );
+    assert_eq!(desk.beat(&mut b), ErrorCode::None);
+    assert_eq!(b.told, Some(BTreeSet::new()), "not yet");
+
+    a.obey();
+    assert_eq!((desk.beat(&mut a), a.epoch), (ErrorCode::None, 2));
+    assert_eq!((desk.beat(&mut b), b.epoch), (ErrorCode::None, 2));
+    b.obey();
+    assert_eq!([partitions(&a), partitions(&b)].concat().len(), 2);
+    assert!(a.holds.is_disjoint(&b.holds) && !b.holds.is_empty());
+}
+
+#[test]
+fn who_does_not_give_back_in_time_is_out() {
+    let mut desk = Desk::sharing(2);
+    let (mut a, mut b) = (Worker::new("a"), Worker::new("b"));
+    desk.settle(&mut [&mut a]);
+    desk.beat(&mut b);
+    desk.beat(&mut a);
+    for _ in 0..PATIENCE / 5_000 {
+        assert_eq!(desk.code(a.short()), ErrorCode::None, "it lives, and holds on");
+        desk.pass(5_000);
+        desk.answers();
+    }
+    assert_eq!(desk.code(a.short()), ErrorCode::UnknownMemberId);
+    desk.settle(&mut [&mut b]);
+    assert_eq!(partitions(&b), [0, 1]);
+}
+
+#[test]
+fn a_silent_member_is_out_when_its_session_ends() {
+    let mut desk = Desk::sharing(2);
+    let (mut a, mut b) = (Worker::new("a"), Worker::new("b"));
+    desk.settle(&mut [&mut a, &mut b]);
+    desk.pass(NEXT_SESSION - 1);
+    assert_eq!(desk.beat(&mut b), ErrorCode::None);
+    desk.pass(1);
+    desk.settle(&mut [&mut b]);
+    assert_eq!(partitions(&b), [0, 1]);
+    assert_eq!(desk.code(a.short()), ErrorCode::UnknownMemberId);
+}
+
+#[test]
+fn who_leaves_sets_all_it_held_free() {
+    let mut desk = Desk::sharing(2);
+    let (mut a, mut b) = (Worker::new("a"), Worker::new("b"));
+    desk.settle(&mut [&mut a, &mut b]);
+    let left = desk.send(ConsumerGroupHeartbeatRequest { member_epoch: -1, ..a.short() });
+    assert_eq!((left.error_code, left.member_epoch), (0, -1));
+    assert_eq!(desk.beat(&mut b), ErrorCode::None);
+    b.obey();
+    assert_eq!(partitions(&b), [0, 1]);
+    assert_eq!(
+        desk.code(ConsumerGroupHeartbeatRequest { member_epoch: -1, ..a.short() }),
+        ErrorCode::UnknownMemberId
+    );
+}
+
+#[test]
+fn an_answer_that_was_lost_is_given_again_to_who_holds_no_more_than_it_may() {
+    let mut desk = Desk::sharing(4);
+    let mut a = Worker::new("a");
+    desk.settle(&mut [&mut a]);
+    let behind = a.clone();
+    desk.topic("t", 1, 5);
+    desk.settle(&mut [&mut a]);
+    assert_eq!((behind.epoch, a.epoch), (1, 2));
+
+    let response = desk.send(ConsumerGroupHeartbeatRequest { ..behind.whole() });
+    assert_eq!((response.error_code, response.member_epoch), (0, 2));
+    assert!(response.assignment.is_some(), "who says everything is told everything");
+    let silent = ConsumerGroupHeartbeatRequest { topic_partitions: None, ..behind.short() };
+    assert_eq!(desk.code(silent), ErrorCode::FencedMemberEpoch);
+    let mut greedy = behind.clone();
+    greedy.holds.insert((7, 7));
+    assert_eq!(desk.code(greedy.short()), ErrorCode::FencedMemberEpoch);
+    desk.topic("t", 1, 6);
+    desk.settle(&mut [&mut a]);
+    assert_eq!(desk.code(behind.short()), ErrorCode::FencedMemberEpoch, "two epochs behind");
+}
+
+#[test]
+fn who_is_ahead_or_unknown_is_refused() {
+    let mut desk = Desk::sharing(2);
+    let mut a = Worker::new("a");
+    let code = desk.code(ConsumerGroupHeartbeatRequest { member_epoch: 3, ..a.short() });
+    assert_eq!(code, ErrorCode::GroupIdNotFound);
+    desk.settle(&mut [&mut a]);
+    let ahead = ConsumerGroupHeartbeatRequest { member_epoch: a.epoch + 1, ..a.short() };
+    assert_eq!(desk.code(ahead), ErrorCode::FencedMemberEpoch);
+    let huge = ConsumerGroupHeartbeatRequest { member_epoch: i32::MAX, ..a.short() };
+    assert_eq!(desk.code(huge), ErrorCode::FencedMemberEpoch);
+    let stranger = ConsumerGroupHeartbeatRequest { member_epoch: 1, ..Worker::new("stranger").short() };
+    assert_eq!(desk.code(stranger), ErrorCode::UnknownMemberId);
+    assert_eq!(desk.epoch(), 1, "none of them changed anything");
+}
+
+#[test]
+fn who_was_fenced_joins_again_and_is_told_what_it_may_have() {
+    let mut desk = Desk::sharing(3);
+    let mut a = Worker::new("a");
+    desk.settle(&mut [&mut a]);
+    for partitions in 4..7 {
+        desk.topic("t", 1, partitions);
+        desk.settle(&mut [&mut a]);
+    }
+    let mut again = Worker::new("a");
+    desk.settle(&mut [&mut again]);
+    assert_eq!((again.epoch, again.holds), (a.epoch, a.holds));
+}
+
+#[test]
+fn a_heartbeat_that_brings_nothing_new_is_answered_without_an_assignment() {
+    let mut desk = Desk::sharing(3);
+    let mut a = Worker::new("a");
+    desk.settle(&mut [&mut a]);
+    assert_eq!(desk.send(a.short()).assignment, None);
+    let bare = ConsumerGroupHeartbeatRequest { topic_partitions: None, ..a.short() };
+    assert_eq!(desk.send(bare).assignment, None);
+    assert!(desk.send(a.whole()).assignment.is_some());
+}
+
+#[test]
+fn a_static_member_comes_back_to_what_it_had_and_nobody_notices() {
+    let mut desk = Desk::sharing(2);
+    let (mut a, mut b) = (Worker::named("a1", "one"), Worker::new("b"));
+    desk.settle(&mut [&mut a, &mut b]);
+    let epoch = desk.epoch();
+    assert_eq!(desk.code(Worker::named("a2", "one").whole()), ErrorCode::UnreleasedInstanceId);
+
+    let away = desk.send(ConsumerGroupHeartbeatRequest { member_epoch: -2, ..a.short() });
+    assert_eq!((away.error_code, away.member_epoch), (0, -2));
+    desk.beats(&mut [&mut b]);
+    assert_eq!(partitions(&b).len(), 1, "what is away is kept for it");
+    assert_eq!(desk.code(a.short()), ErrorCode::FencedMemberEpoch);
+
+    let mut back = Worker::named("a2", "one");
+    desk.settle(&mut [&mut back, &mut b]);
+    assert_eq!((desk.epoch(), &back.holds), (epoch, &a.holds));
+    assert_eq!(desk.code(a.short()), ErrorCode::FencedInstanceId);
+    assert_eq!(
+        desk.code(ConsumerGroupHeartbeatRequest { member_epoch: -1, ..a.short() }),
+        ErrorCode::FencedInstanceId
+    );
+}
+
+#[test]
+fn a_static_member_that_stays_away_is_out_when_its_session_ends() {
+    let mut desk = Desk::sharing(2);
+    let (mut a, mut b) = (Worker::named("a1", "one"), Worker::new("b"));
+    desk.settle(&mut [&mut a, &mut b]);
+    desk.send(ConsumerGroupHeartbeatRequest { member_epoch: -2, ..a.short() });
+    desk.pass(NEXT_SESSION / 2);
+    desk.beats(&mut [&mut b]);
+    desk.pass(NEXT_SESSION / 2);
+    desk.settle(&mut [&mut b]);
+    assert_eq!(partitions(&b), [0, 1]);
+    assert_eq!(
+        desk.code(Worker::named("a2", "one").short()),
+        ErrorCode::InvalidRequest,
+        "epoch 0 says what it wants"
+    );
+}
+
+#[test]
+fn a_static_member_whose_join_was_not_answered_joins_again_as_itself() {
+    let mut desk = Desk::sharing(2);
+    let a = Worker::named("a1", "one");
+    assert_eq!(desk.code(a.whole()), ErrorCode::None);
+    assert_eq!(desk.code(a.whole()), ErrorCode::None);
+    let renamed = Worker { instance: Some("two".to_owned()), ..a };
+    assert_eq!(desk.code(renamed.whole()), ErrorCode::InvalidRequest);
+}
+
+#[test]
+fn topics_that_come_grow_and_go_are_shared_out_with_the_next_heartbeat() {
+    let mut desk = Desk::new();
+    let mut a = Worker::wanting("a", &["t", "u"]);
+    desk.settle(&mut [&mut a]);
+    assert_eq!((a.epoch, a.holds.len()), (1, 0));
+    desk.topic("t", 1, 1);
+    desk.topic("unwanted", 9, 4);
+    desk.settle(&mut [&mut a]);
+    assert_eq!(a.holds, BTreeSet::from([(1, 0)]));
+    let epoch = desk.epoch();
+    desk.topic("unwanted", 9, 5);
+    desk.settle(&mut [&mut a]);
+    assert_eq!(desk.epoch(), epoch, "nobody wants it");
+    desk.topic("t", 1, 2);
+    desk.topic("u", 2, 1);
+    desk.settle(&mut [&mut a]);
+    assert_eq!(a.holds, BTreeSet::from([(1, 0), (1, 1), (2, 0)]));
+    desk.topic("t", 3, 1);
+    desk.groups.on_topic("u", None);
+    desk.settle(&mut [&mut a]);
+    assert_eq!(a.holds, BTreeSet::from([(3, 0)]), "made anew it is another topic");
+}
+
+#[test]
+fn a_pattern_takes_in_topics_as_they_come() {
+    let mut desk = Desk::sharing(1);
+    let mut a = Worker::matching("a", "t|orders-.*");
+    desk.settle(&mut [&mut a]);
+    assert_eq!(a.holds, BTreeSet::from([(1, 0)]));
+    desk.topic("orders-eu", 2, 1);
+    desk.topic("reorders-eu", 3, 1);
+    desk.settle(&mut [&mut a]);
+    assert_eq!(a.holds, BTreeSet::from([(1, 0), (2, 0)]));
+    let none = ConsumerGroupHeartbeatRequest { subscribed_topic_regex: Some(String::new()), ..a.short() };
+    assert_eq!(desk.hear(&mut a, none), ErrorCode::None, "an empty pattern is none");
+    desk.settle(&mut [&mut a]);
+    assert!(a.holds.is_empty());
+    assert_eq!(desk.code(Worker::matching("b", "(").whole()), ErrorCode::InvalidRegularExpression);
+}
+
+#[test]
+fn each_member_has_only_what_it_wants() {
+    let mut desk = Desk::sharing(2);
+    desk.topic("u", 2, 2);
+    let (mut a, mut b) = (Worker::wanting("a", &["t"]), Worker::wanting("b", &["t", "u"]));
+    desk.settle(&mut [&mut a, &mut b]);
+    assert!(a.holds.iter().all(|(topic, _)| *topic == 1));
+    assert_eq!(a.holds.len() + b.holds.len(), 4);
+    a.topics = vec!["u".to_owned()];
+    let other = a.whole();
+    assert_eq!(desk.hear(&mut a, other), ErrorCode::None);
+    desk.settle(&mut [&mut a, &mut b]);
+    assert!(a.holds.iter().all(|(topic, _)| *topic == 2));
+    assert_eq!(a.holds.len() + b.holds.len(), 4);
+}
+
+#[test]
+fn what_makes_no_sense_is_an_invalid_request() {
+    let mut desk = Desk::sharing(1);
+    let join = Worker::new("a").whole();
+    let none = String::new;
+    let check = |desk: &mut Desk, request: ConsumerGroupHeartbeatRequest, why: &str| {
+        assert_eq!(desk.code(request), ErrorCode::InvalidRequest, "{why}");
+    };
+    check(&mut desk, ConsumerGroupHeartbeatRequest { group_id: none(), ..join.clone() }, "no group");
+    check(
+        &mut desk,
+        ConsumerGroupHeartbeatRequest { member_id: none(), ..join.clone() },
+        "no id in version 1",
+    );
+    check(
+        &mut desk,
+        ConsumerGroupHeartbeatRequest { instance_id: Some(none()), ..join.clone() },
+        "blank instance",
+    );
+    check(
+        &mut desk,
+        ConsumerGroupHeartbeatRequest { rack_id: Some(" ".to_owned()), ..join.clone() },
+        "blank rack",
+    );
+    check(
+        &mut desk,
+        ConsumerGroupHeartbeatRequest { rebalance_timeout_ms: -1, ..join.clone() },
+        "no timeout",
+    );
+    check(
+        &mut desk,
+        ConsumerGroupHeartbeatRequest { topic_partitions: None, ..join.clone() },
+        "holds unknown",
+    );
+    check(
+        &mut desk,
+        ConsumerGroupHeartbeatRequest { subscribed_topic_names: None, ..join.clone() },
+        "wants nothing",
+    );
+    check(
+        &mut desk,
+        ConsumerGroupHeartbeatRequest { member_epoch: -2, ..join.clone() },
+        "away without a name",
+    );
+    check(&mut desk, ConsumerGroupHeartbeatRequest { member_epoch: -3, ..join.clone() }, "no such epoch");
+    check(
+        &mut desk,
+        ConsumerGroupHeartbeatRequest { member_epoch: i32::MIN, ..join.clone() },
+        "no such epoch",
+    );
+    let holds = vec![TopicPartitions { topic_id: Uuid(8), partitions: vec![-1, i32::MAX] }];
+    check(
+        &mut desk,
+        ConsumerGroupHeartbeatRequest { topic_partitions: Some(holds), ..join.clone() },
+        "holds some",
+    );
+    let assignor = Some("own".to_owned());
+    let unknown = ConsumerGroupHeartbeatRequest { server_assignor: assignor, ..join };
+    assert_eq!(desk.code(unknown), ErrorCode::UnsupportedAssignor);
+    assert_eq!(desk.groups.describe_next("g").error_code, ErrorCode::GroupIdNotFound.code());
+}
+
+#[test]
+fn in_version_0_the_coordinator_names_the_member() {
+    let mut desk = Desk::sharing(1);
+    let request = Worker::new("").whole();
+    let (client_id, client_host) = (String::new(), String::new());
+    let beat = Beat { version: 0, client_id, client_host, request };
+    let response = desk.groups.on_next_heartbeat(desk.now, beat);
+    assert_eq!(response.member_id.map(|id| id.len()), Some(22));
+}
+
+#[test]
+fn what_is_held_that_is_not_there_changes_nothing() {
+    let mut desk = Desk::sharing(1);
+    let mut a = Worker::new("a");
+    desk.settle(&mut [&mut a]);
+    a.holds.extend([(77, -5), (1, 99)]);
+    assert_eq!(desk.beat(&mut a), ErrorCode::None);
+    assert_eq!(desk.groups.describe_next("g").members[0].assignment.topic_partitions[0].partitions, [0]);
+}
+
+#[test]
+fn a_group_takes_no_more_members_than_it_may() {
+    let limits = Limits { members_max: 1, groups_max: 1, ..Limits::default() };
+    let mut desk = Desk::with(limits);
+    desk.topic("t", 1, 1);
+    let mut a = Worker::named("a", "one");
+    desk.settle(&mut [&mut a]);
+    assert_eq!(desk.code(Worker::new("b").whole()), ErrorCode::GroupMaxSizeReached);
+    let other = ConsumerGroupHeartbeatRequest { group_id: "h".to_owned(), ..Worker::new("b").whole() };
+    assert_eq!(desk.code(other), ErrorCode::GroupMaxSizeReached);
+    desk.send(ConsumerGroupHeartbeatRequest { member_epoch: -2, ..a.short() });
+    assert_eq!(desk.code(Worker::named("a2", "one").whole()), ErrorCode::None, "its place is its own");
+}
+
+#[test]
+fn members_may_leave_no_more_than_so_many_bytes() {
+    let mut desk = Desk::with(Limits { bytes_max: 20_000, ..Limits::default() });
+    let fat: Vec<String> = (0..500).map(|at| format!("a-topic-of-some-length-{at}")).collect();
+    let mut joined = 0;
+    for at in 0..10 {
+        let worker = Worker { topics: fat.clone(), ..Worker::new(&format!("w{at}")) };
+        joined += usize::from(desk.code(worker.whole()) == ErrorCode::None);
+    }
+    assert_eq!(joined, 1);
+    let id = ConsumerGroupHeartbeatRequest { member_epoch: -1, ..Worker::new("w0").short() };
+    assert_eq!(desk.code(id), ErrorCode::None);
+    assert_eq!(desk.code(Worker::new("b").whole()), ErrorCode::None, "there is room again");
+}
+
+#[test]
+fn a_commit_needs_the_epoch_of_its_member() {
+    let mut desk = Desk::sharing(1);
+    let mut a = Worker::new("a");
+    desk.settle(&mut [&mut a]);
+    assert_eq!(desk.commit(a.epoch, "a"), Ok(()));
+    assert_eq!(desk.commit(a.epoch - 1, "a"), Err(ErrorCode::StaleMemberEpoch));
+    assert_eq!(desk.commit(a.epoch, "b"), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(desk.commit(-1, ""), Err(ErrorCode::UnknownMemberId), "not past its members");
+
+    let fetch = |desk: &Desk, member_id: Option<&str>, member_epoch: i32| {
+        let member_id = member_id.map(str::to_owned);
+        let group_id = "g".to_owned();
+        let request = OffsetFetchRequestGroup { group_id, member_id, member_epoch, topics: None };
+        desk.groups.on_offset_fetch(&request)
+    };
+    assert_eq!(fetch(&desk, None, -1), Ok(()));
+    assert_eq!(fetch(&desk, Some("a"), a.epoch), Ok(()));
+    assert_eq!(fetch(&desk, Some("a"), a.epoch + 1), Err(ErrorCode::StaleMemberEpoch));
+    assert_eq!(fetch(&desk, Some("b"), 1), Err(ErrorCode::UnknownMemberId));
+
+    desk.send(ConsumerGroupHeartbeatRequest { member_epoch: -1, ..a.short() });
+    assert_eq!(desk.commit(-1, ""), Ok(()), "an empty group's offsets may be set by anybody");
+    assert_eq!(desk.commit(a.epoch, "a"), Err(ErrorCode::UnknownMemberId));
+}
+
+#[test]
+fn nobody_has_to_be_asked_for_groups_to_come_to_rest() {
+    let mut desk = Desk::sharing(1);
+    let mut a = Worker::new("a");
+    desk.settle(&mut [&mut a]);
+    assert_eq!(desk.groups.deadline(), Some(desk.now + Duration::from_millis(NEXT_SESSION)));
+    desk.pass(NEXT_SESSION);
+    desk.answers();
+    assert_eq!(desk.groups.deadline(), None);
+    assert_eq!(desk.groups.describe_next("g").group_state, "Empty");
+}
