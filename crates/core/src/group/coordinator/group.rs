@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Group {
     Classic(classic::coordinator::Group),
-    Next(Box<next::coordinator::Group>),
+    Next(next::coordinator::Group),
 }
 
 impl Group {

@@ -71,9 +71,7 @@ impl Groups {
             let delay = self.limits.initial_rebalance_delay;
             let group = match kept {
                 KeptGroup::Classic(kept) => Group::Classic(classic::Group::restored(now, delay, kept)),
-                KeptGroup::Next(kept) => {
-                    Group::Next(Box::new(next::Group::restored(now, &self.limits, kept)))
-                }
+                KeptGroup::Next(kept) => Group::Next(next::Group::restored(now, &self.limits, kept)),
             };
             self.groups.insert(group_id.to_owned(), group);
             self.settle(now, group_id, 0);

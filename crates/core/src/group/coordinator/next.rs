@@ -48,7 +48,7 @@ impl Groups {
             if self.groups.len() >= self.limits.groups_max {
                 return full("there are as many groups as there may be");
             }
-            self.groups.insert(group_id.to_owned(), Group::Next(Box::new(next::Group::new(0))));
+            self.groups.insert(group_id.to_owned(), Group::Next(next::Group::new(0)));
             return Ok(());
         };
         let before = group.bytes();
@@ -67,7 +67,7 @@ impl Groups {
             self.parked.remove(&reply.token);
             self.replies.push_back(reply);
         }
-        *group = Group::Next(Box::new(next));
+        *group = Group::Next(next);
         self.bytes = self.bytes + group.bytes() - before;
         Ok(())
     }

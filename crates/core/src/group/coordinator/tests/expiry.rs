@@ -20,7 +20,7 @@ fn what_no_group_committed_goes_after_its_time() {
     check(&desk, "t", 0, 59_999, false);
     check(&desk, "t", 0, 60_000, true);
     check(&desk, "t", 0, -1_000_000, false);
-    check(&desk, "t", i64::MIN - WALL, i64::MAX - WALL, true);
+    check(&desk, "t", i64::MIN, i64::MAX - WALL, true);
 }
 
 #[test]

@@ -11,13 +11,13 @@ use super::{Group, Partitions, member::Member};
 use crate::{
     TopicPartition,
     group::{
-        assign::{Assignor, Range, Subscriber, Topics},
+        assign::{Assignor, Range, Subscriber, Topics, Uniform},
         coordinator::Directory,
     },
 };
 
 /// The assignors that members may ask for. The first is asked if nobody does.
-const ASSIGNORS: [&dyn Assignor; 1] = [&Range];
+const ASSIGNORS: [&dyn Assignor; 2] = [&Uniform, &Range];
 
 /// Their names.
 pub(super) fn assignors() -> impl Iterator<Item = &'static str> {
