@@ -88,4 +88,13 @@ impl Group {
             Self::Next(_) => classic::protocol::PROTOCOL_TYPE,
         }
     }
+
+    /// Since when nobody is in it, if that was seen.
+    pub(super) fn empty_since(&self) -> Option<Timestamp> {
+        let since = match self {
+            Self::Classic(group) => group.empty_since(),
+            Self::Next(group) => group.empty_since(),
+        };
+        since.filter(|since| since.0 >= 0)
+    }
 }

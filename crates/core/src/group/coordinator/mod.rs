@@ -5,7 +5,6 @@
 //! (`group::Offsets`) are kept elsewhere; who may commit and which offsets may go is said here.
 
 mod directory;
-mod expiry;
 mod group;
 mod groups;
 mod kept;

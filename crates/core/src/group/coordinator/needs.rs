@@ -2,13 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use vltava_wire::{ErrorCode, messages::group::JoinGroupResponseMember};
+use vltava_wire::ErrorCode;
 
-use super::Groups;
-use crate::{Timestamp, group::classic::protocol};
-
-/// What members call the protocol in which they say what they read.
-const CONSUMER_PROTOCOL: &str = "consumer";
+use super::{Groups, group::Group};
+use crate::Timestamp;
 
 /// Who needs what a group has committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,25 +60,11 @@ impl Groups {
     /// Who needs what a group has committed.
     pub fn needs(&self, group_id: &str) -> Needs {
         let Some(group) = self.groups.get(group_id) else { return Needs::Nobody { since: None } };
-        if group.is_empty() {
-            return Needs::Nobody { since: group.empty_since };
+        match group {
+            group if group.is_empty() => Needs::Nobody { since: group.empty_since() },
+            Group::Classic(group) => group.wanted().map_or(Needs::All, Needs::Topics),
+            Group::Next(group) => Needs::Topics(group.wants(&self.topics)),
         }
-        let described = group.describe();
-        if described.protocol_type != CONSUMER_PROTOCOL {
-            return Needs::All;
-        }
-        let mut topics = BTreeSet::new();
-        for member in described.members {
-            let said = JoinGroupResponseMember {
-                member_id: member.member_id,
-                group_instance_id: member.group_instance_id,
-                metadata: member.member_metadata,
-            };
-            // While the group rebalances, or if a member says what cannot be read, it may be anything.
-            let Ok(subscriber) = protocol::subscribed(said) else { return Needs::All };
-            topics.extend(subscriber.topics);
-        }
-        Needs::Topics(topics)
     }
 }
 

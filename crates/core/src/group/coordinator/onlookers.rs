@@ -71,29 +71,6 @@ impl Groups {
         next_group::DescribedGroup { group_id: group_id.to_owned(), ..described }
     }
 
-    /// Whether somebody in the group wants this topic: then what was committed for it may not be deleted. A group of
-    /// another kind than consumers is at work on everything, as far as can be known.
-    pub fn is_subscribed(&self, group_id: &str, topic: &str) -> bool {
-        match self.groups.get(group_id) {
-            Some(Group::Classic(group)) => group.subscribes(topic),
-            Some(Group::Next(group)) => group.subscribes(topic),
-            None => false,
-        }
-    }
-
-    /// Whether offsets of the group may be deleted at all, of topics that nobody in it wants. `has_offsets` says
-    /// whether it has committed any.
-    pub fn check_offset_delete(&self, group_id: &str, has_offsets: bool) -> Result<(), ErrorCode> {
-        match self.groups.get(group_id) {
-            _ if group_id.is_empty() => Err(ErrorCode::InvalidGroupId),
-            None if !has_offsets => Err(ErrorCode::GroupIdNotFound),
-            Some(Group::Classic(group)) if !group.is_empty() && !group.is_of_consumers() => {
-                Err(ErrorCode::NonEmptyGroup)
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Deletes a group that nobody is in; `poll` has it recorded. What it committed is for the caller to delete.
     pub fn on_delete(&mut self, group_id: &str, has_offsets: bool) -> Result<(), ErrorCode> {
         match self.groups.get(group_id) {

@@ -1,6 +1,6 @@
 //! What of a group goes over into KIP-848's protocol, and what comes back.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use vltava_wire::{
@@ -39,27 +39,22 @@ impl Group {
         self.generation
     }
 
-    /// Whether everybody in it is at work.
-    pub(in crate::group) fn is_stable(&self) -> bool {
-        matches!(self.state, State::Stable { .. })
-    }
-
     /// Since when nobody is in it.
     pub(in crate::group) fn empty_since(&self) -> Option<Timestamp> {
         self.empty_since
     }
 
-    /// Whether its members are consumers, whose subscriptions can be read.
-    pub(in crate::group) fn is_of_consumers(&self) -> bool {
-        self.protocol_type == PROTOCOL_TYPE
-    }
-
-    /// Whether somebody in it wants this topic. Of who cannot be understood everything may be wanted.
-    pub(in crate::group) fn subscribes(&self, topic: &str) -> bool {
-        self.shares().any(|share| {
-            !self.is_of_consumers()
-                || subscribed(share.member).map_or(true, |said| said.topics.contains(topic))
-        })
+    /// The topics that its members want, if they are consumers and all have said so: who is about to join again may
+    /// want others.
+    pub(in crate::group) fn wanted(&self) -> Option<BTreeSet<String>> {
+        if self.protocol_type != PROTOCOL_TYPE || !matches!(self.state, State::Stable { .. }) {
+            return None;
+        }
+        let mut wanted = BTreeSet::new();
+        for share in self.shares() {
+            wanted.extend(subscribed(share.member).ok()?.topics);
+        }
+        Some(wanted)
     }
 
     /// Its members.

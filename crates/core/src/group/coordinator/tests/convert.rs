@@ -6,7 +6,7 @@ use vltava_wire::{
     messages::group::{JoinGroupRequest, JoinGroupRequestProtocol, LeaveGroupRequest},
 };
 
-use super::{Desk, SESSION, next::Worker, subscribe};
+use super::{super::Needs, Desk, SESSION, next::Worker, subscribe};
 use crate::{
     TopicPartition,
     group::{
@@ -191,7 +191,7 @@ fn a_group_of_no_consumers_stays_what_it_is() {
     let joined = desk.join_answer(token);
     assert_eq!(desk.beat(&mut Worker::new("n")), ErrorCode::GroupIdNotFound);
     assert_eq!(desk.heartbeat(joined.generation_id, &joined.member_id), ErrorCode::None);
-    assert_eq!(desk.groups.check_offset_delete("g", true), Err(ErrorCode::NonEmptyGroup));
+    assert_eq!(desk.groups.needs("g"), Needs::All);
 }
 
 #[test]
@@ -203,16 +203,18 @@ fn what_nobody_can_read_is_not_converted() {
 }
 
 #[test]
-fn offsets_of_what_somebody_wants_are_not_deleted() {
+fn what_members_want_is_known_in_both_protocols() {
     let mut desk = Desk::sharing(4);
     desk.classic_consumer();
-    assert_eq!(desk.groups.check_offset_delete("g", true), Ok(()));
-    assert_eq!((desk.groups.is_subscribed("g", "t"), desk.groups.is_subscribed("g", "u")), (true, false));
+    let wanted = Needs::Topics(["t".to_owned()].into());
+    assert_eq!(desk.groups.needs("g"), wanted);
     desk.beat(&mut Worker::new("n"));
-    assert_eq!((desk.groups.is_subscribed("g", "t"), desk.groups.is_subscribed("g", "u")), (true, false));
-    assert_eq!(desk.groups.check_offset_delete("h", false), Err(ErrorCode::GroupIdNotFound));
-    assert_eq!(
-        (desk.groups.check_offset_delete("h", true), desk.groups.is_subscribed("h", "t")),
-        (Ok(()), false)
-    );
+    assert_eq!(desk.groups.needs("g"), wanted);
+    desk.beat(&mut Worker::matching("m", "u|t"));
+    assert_eq!(desk.groups.needs("g"), wanted, "there is no other topic that matches");
+    let mut desk = Desk::sharing(4);
+    let (old, generation) = desk.classic_consumer();
+    desk.join(3, consumer("", &[]));
+    assert_eq!(desk.heartbeat(generation, &old), ErrorCode::RebalanceInProgress);
+    assert_eq!(desk.groups.needs("g"), Needs::All, "who joins again may want anything");
 }

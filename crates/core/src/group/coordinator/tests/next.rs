@@ -54,7 +54,7 @@ impl Worker {
         Self { topics: topics.iter().map(|it| (*it).to_owned()).collect(), ..Self::new(id) }
     }
 
-    fn matching(id: &str, regex: &str) -> Self {
+    pub(super) fn matching(id: &str, regex: &str) -> Self {
         Self { topics: Vec::new(), regex: Some(regex.to_owned()), ..Self::new(id) }
     }
 

@@ -226,11 +226,6 @@ impl Group {
     pub(in crate::group) fn empty_since(&self) -> Option<Timestamp> {
         self.empty_since
     }
-
-    /// Whether somebody in it wants this topic.
-    pub(in crate::group) fn subscribes(&self, topic: &str) -> bool {
-        self.members.values().any(|member| member.subscribes(topic))
-    }
 }
 
 /// Milliseconds of a request, where a negative number is none.

@@ -62,6 +62,12 @@ impl Group {
         wanted
     }
 
+    /// The topics that members name, there or not, and those that match what they ask for.
+    pub(in crate::group) fn wants(&self, topics: &Directory) -> BTreeSet<String> {
+        let named = self.members.values().flat_map(|member| member.topics.iter().cloned());
+        named.chain(self.wanted(topics).iter().map(|name| name.to_string())).collect()
+    }
+
     fn retarget(&mut self, topics: &Directory) {
         let wanted = self.wanted(topics);
         let count =
