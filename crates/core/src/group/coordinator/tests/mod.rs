@@ -4,6 +4,7 @@ mod classic;
 mod convert;
 mod expiry;
 mod next;
+mod refused;
 mod restart;
 
 use std::time::Duration;

@@ -4,14 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use vltava_wire::{
     ErrorCode, Uuid,
-    messages::{
-        next_group::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, TopicPartitions},
-        offsets::OffsetFetchRequestGroup,
-    },
+    messages::next_group::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, TopicPartitions},
 };
 
 use super::{
-    super::{Answer, Beat, Limits, Token, Topic},
+    super::{Answer, Beat, Token, Topic},
     Desk,
 };
 
@@ -25,7 +22,7 @@ const PATIENCE: i32 = 20_000;
 pub(super) struct Worker {
     pub(super) id: String,
     instance: Option<String>,
-    topics: Vec<String>,
+    pub(super) topics: Vec<String>,
     regex: Option<String>,
     pub(super) epoch: i32,
     pub(super) holds: BTreeSet<(u128, i32)>,
@@ -46,7 +43,7 @@ impl Worker {
         }
     }
 
-    fn named(id: &str, instance: &str) -> Self {
+    pub(super) fn named(id: &str, instance: &str) -> Self {
         Self { instance: Some(instance.to_owned()), ..Self::new(id) }
     }
 
@@ -59,7 +56,7 @@ impl Worker {
     }
 
     /// All that there is to say, as in the first heartbeat.
-    fn whole(&self) -> ConsumerGroupHeartbeatRequest {
+    pub(super) fn whole(&self) -> ConsumerGroupHeartbeatRequest {
         ConsumerGroupHeartbeatRequest {
             rebalance_timeout_ms: PATIENCE,
             subscribed_topic_names: Some(self.topics.clone()),
@@ -69,7 +66,7 @@ impl Worker {
     }
 
     /// What is said when nothing but what it holds may have changed.
-    fn short(&self) -> ConsumerGroupHeartbeatRequest {
+    pub(super) fn short(&self) -> ConsumerGroupHeartbeatRequest {
         let mut held: Vec<TopicPartitions> = Vec::new();
         for (topic, partition) in &self.holds {
             held.push(TopicPartitions { topic_id: Uuid(*topic), partitions: vec![*partition] });
@@ -99,11 +96,11 @@ impl Desk {
         desk
     }
 
-    fn topic(&mut self, name: &str, id: u128, partitions: i32) {
+    pub(super) fn topic(&mut self, name: &str, id: u128, partitions: i32) {
         self.groups.on_topic(name, Some(Topic { id: Uuid(id), partitions }));
     }
 
-    fn send(&mut self, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
+    pub(super) fn send(&mut self, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse {
         let response = self.send_only(request);
         assert!(self.answers().is_empty(), "heartbeats are answered at once");
         response
@@ -162,11 +159,11 @@ impl Desk {
         }
     }
 
-    fn epoch(&self) -> i32 {
+    pub(super) fn epoch(&self) -> i32 {
         self.groups.describe_next("g").group_epoch
     }
 
-    fn code(&mut self, request: ConsumerGroupHeartbeatRequest) -> ErrorCode {
+    pub(super) fn code(&mut self, request: ConsumerGroupHeartbeatRequest) -> ErrorCode {
         ErrorCode::from(self.send(request).error_code)
     }
 }
@@ -282,22 +279,6 @@ fn an_answer_that_was_lost_is_given_again_to_who_holds_no_more_than_it_may() {
     desk.topic("t", 1, 6);
     desk.settle(&mut [&mut a]);
     assert_eq!(desk.code(behind.short()), ErrorCode::FencedMemberEpoch, "two epochs behind");
-}
-
-#[test]
-fn who_is_ahead_or_unknown_is_refused() {
-    let mut desk = Desk::sharing(2);
-    let mut a = Worker::new("a");
-    let code = desk.code(ConsumerGroupHeartbeatRequest { member_epoch: 3, ..a.short() });
-    assert_eq!(code, ErrorCode::GroupIdNotFound);
-    desk.settle(&mut [&mut a]);
-    let ahead = ConsumerGroupHeartbeatRequest { member_epoch: a.epoch + 1, ..a.short() };
-    assert_eq!(desk.code(ahead), ErrorCode::FencedMemberEpoch);
-    let huge = ConsumerGroupHeartbeatRequest { member_epoch: i32::MAX, ..a.short() };
-    assert_eq!(desk.code(huge), ErrorCode::FencedMemberEpoch);
-    let stranger = ConsumerGroupHeartbeatRequest { member_epoch: 1, ..Worker::new("stranger").short() };
-    assert_eq!(desk.code(stranger), ErrorCode::UnknownMemberId);
-    assert_eq!(desk.epoch(), 1, "none of them changed anything");
 }
 
 #[test]
@@ -432,143 +413,6 @@ fn each_member_has_only_what_it_wants() {
     desk.settle(&mut [&mut a, &mut b]);
     assert!(a.holds.iter().all(|(topic, _)| *topic == 2));
     assert_eq!(a.holds.len() + b.holds.len(), 4);
-}
-
-#[test]
-fn what_makes_no_sense_is_an_invalid_request() {
-    let mut desk = Desk::sharing(1);
-    let join = Worker::new("a").whole();
-    let none = String::new;
-    let check = |desk: &mut Desk, request: ConsumerGroupHeartbeatRequest, why: &str| {
-        assert_eq!(desk.code(request), ErrorCode::InvalidRequest, "{why}");
-    };
-    check(&mut desk, ConsumerGroupHeartbeatRequest { group_id: none(), ..join.clone() }, "no group");
-    check(
-        &mut desk,
-        ConsumerGroupHeartbeatRequest { member_id: none(), ..join.clone() },
-        "no id in version 1",
-    );
-    check(
-        &mut desk,
-        ConsumerGroupHeartbeatRequest { instance_id: Some(none()), ..join.clone() },
-        "blank instance",
-    );
-    check(
-        &mut desk,
-        ConsumerGroupHeartbeatRequest { rack_id: Some(" ".to_owned()), ..join.clone() },
-        "blank rack",
-    );
-    check(
-        &mut desk,
-        ConsumerGroupHeartbeatRequest { rebalance_timeout_ms: -1, ..join.clone() },
-        "no timeout",
-    );
-    check(
-        &mut desk,
-        ConsumerGroupHeartbeatRequest { topic_partitions: None, ..join.clone() },
-        "holds unknown",
-    );
-    check(
-        &mut desk,
-        ConsumerGroupHeartbeatRequest { subscribed_topic_names: None, ..join.clone() },
-        "wants nothing",
-    );
-    check(
-        &mut desk,
-        ConsumerGroupHeartbeatRequest { member_epoch: -2, ..join.clone() },
-        "away without a name",
-    );
-    check(&mut desk, ConsumerGroupHeartbeatRequest { member_epoch: -3, ..join.clone() }, "no such epoch");
-    check(
-        &mut desk,
-        ConsumerGroupHeartbeatRequest { member_epoch: i32::MIN, ..join.clone() },
-        "no such epoch",
-    );
-    let holds = vec![TopicPartitions { topic_id: Uuid(8), partitions: vec![-1, i32::MAX] }];
-    check(
-        &mut desk,
-        ConsumerGroupHeartbeatRequest { topic_partitions: Some(holds), ..join.clone() },
-        "holds some",
-    );
-    let assignor = Some("own".to_owned());
-    let unknown = ConsumerGroupHeartbeatRequest { server_assignor: assignor, ..join };
-    assert_eq!(desk.code(unknown), ErrorCode::UnsupportedAssignor);
-    assert_eq!(desk.groups.describe_next("g").error_code, ErrorCode::GroupIdNotFound.code());
-}
-
-#[test]
-fn in_version_0_the_coordinator_names_the_member() {
-    let mut desk = Desk::sharing(1);
-    let request = Worker::new("").whole();
-    let (client_id, client_host) = (String::new(), String::new());
-    let beat = Beat { version: 0, client_id, client_host, request };
-    let response = desk.groups.on_next_heartbeat(desk.now, beat);
-    assert_eq!(response.member_id.map(|id| id.len()), Some(22));
-}
-
-#[test]
-fn what_is_held_that_is_not_there_changes_nothing() {
-    let mut desk = Desk::sharing(1);
-    let mut a = Worker::new("a");
-    desk.settle(&mut [&mut a]);
-    a.holds.extend([(77, -5), (1, 99)]);
-    assert_eq!(desk.beat(&mut a), ErrorCode::None);
-    assert_eq!(desk.groups.describe_next("g").members[0].assignment.topic_partitions[0].partitions, [0]);
-}
-
-#[test]
-fn a_group_takes_no_more_members_than_it_may() {
-    let limits = Limits { members_max: 1, groups_max: 1, ..Limits::default() };
-    let mut desk = Desk::with(limits);
-    desk.topic("t", 1, 1);
-    let mut a = Worker::named("a", "one");
-    desk.settle(&mut [&mut a]);
-    assert_eq!(desk.code(Worker::new("b").whole()), ErrorCode::GroupMaxSizeReached);
-    let other = ConsumerGroupHeartbeatRequest { group_id: "h".to_owned(), ..Worker::new("b").whole() };
-    assert_eq!(desk.code(other), ErrorCode::GroupMaxSizeReached);
-    desk.send(ConsumerGroupHeartbeatRequest { member_epoch: -2, ..a.short() });
-    assert_eq!(desk.code(Worker::named("a2", "one").whole()), ErrorCode::None, "its place is its own");
-}
-
-#[test]
-fn members_may_leave_no_more_than_so_many_bytes() {
-    let mut desk = Desk::with(Limits { bytes_max: 20_000, ..Limits::default() });
-    let fat: Vec<String> = (0..500).map(|at| format!("a-topic-of-some-length-{at}")).collect();
-    let mut joined = 0;
-    for at in 0..10 {
-        let worker = Worker { topics: fat.clone(), ..Worker::new(&format!("w{at}")) };
-        joined += usize::from(desk.code(worker.whole()) == ErrorCode::None);
-    }
-    assert_eq!(joined, 1);
-    let id = ConsumerGroupHeartbeatRequest { member_epoch: -1, ..Worker::new("w0").short() };
-    assert_eq!(desk.code(id), ErrorCode::None);
-    assert_eq!(desk.code(Worker::new("b").whole()), ErrorCode::None, "there is room again");
-}
-
-#[test]
-fn a_commit_needs_the_epoch_of_its_member() {
-    let mut desk = Desk::sharing(1);
-    let mut a = Worker::new("a");
-    desk.settle(&mut [&mut a]);
-    assert_eq!(desk.commit(a.epoch, "a"), Ok(()));
-    assert_eq!(desk.commit(a.epoch - 1, "a"), Err(ErrorCode::StaleMemberEpoch));
-    assert_eq!(desk.commit(a.epoch, "b"), Err(ErrorCode::UnknownMemberId));
-    assert_eq!(desk.commit(-1, ""), Err(ErrorCode::UnknownMemberId), "not past its members");
-
-    let fetch = |desk: &Desk, member_id: Option<&str>, member_epoch: i32| {
-        let member_id = member_id.map(str::to_owned);
-        let group_id = "g".to_owned();
-        let request = OffsetFetchRequestGroup { group_id, member_id, member_epoch, topics: None };
-        desk.groups.on_offset_fetch(&request)
-    };
-    assert_eq!(fetch(&desk, None, -1), Ok(()));
-    assert_eq!(fetch(&desk, Some("a"), a.epoch), Ok(()));
-    assert_eq!(fetch(&desk, Some("a"), a.epoch + 1), Err(ErrorCode::StaleMemberEpoch));
-    assert_eq!(fetch(&desk, Some("b"), 1), Err(ErrorCode::UnknownMemberId));
-
-    desk.send(ConsumerGroupHeartbeatRequest { member_epoch: -1, ..a.short() });
-    assert_eq!(desk.commit(-1, ""), Ok(()), "an empty group's offsets may be set by anybody");
-    assert_eq!(desk.commit(a.epoch, "a"), Err(ErrorCode::UnknownMemberId));
 }
 
 #[test]
