@@ -51,10 +51,10 @@ impl Shares<'_> {
     fn keep(&mut self) {
         let mut held: Vec<Vec<Partition>> = vec![Vec::new(); self.sizes.len()];
         for partition in self.problem.partitions() {
-            if let Some(holder) = self.problem.holder(partition) {
-                if self.problem.is_in(partition, self.problem.rack(holder)) {
-                    held[holder].push(partition);
-                }
+            let holder = self.problem.holder(partition);
+            let near = |it: &Member| self.problem.is_in(partition, self.problem.rack(*it));
+            if let Some(holder) = holder.filter(near) {
+                held[holder].push(partition);
             }
         }
         for (member, mut held) in held.into_iter().enumerate() {
