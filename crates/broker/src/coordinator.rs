@@ -21,7 +21,7 @@ use vltava_wire::{
 use crate::{
     GroupOptions,
     call::Answer,
-    ledger::offsets::Commit,
+    ledger::{offsets::Commit, topics::Topic},
     log::{Log, Position, Refused},
 };
 
@@ -64,6 +64,9 @@ impl Coordinator {
     /// With the groups that the log has.
     pub(crate) fn new(clock: Arc<dyn Clock>, log: Log, options: GroupOptions, rng: Rng) -> Self {
         let mut groups = Groups::new(options.limits.clone(), rng);
+        for topic in log.topics() {
+            groups.on_topic(&topic.name, Some(shape(&topic)));
+        }
         groups.restore(clock.now(), &log.groups());
         let state = State {
             groups,
@@ -114,6 +117,13 @@ impl Coordinator {
             token
         });
         Parked { token: asked.answer, receiver, coordinator: self.clone() }
+    }
+
+    /// A topic came or went, and what members share out may change.
+    pub(crate) fn on_topic(&self, name: &str) {
+        // What there is by now, so that it does not matter who comes first after two changes.
+        let topic = || self.log.topic(name).map(|topic| shape(&topic));
+        self.with(|state, _| state.groups.on_topic(name, topic()));
     }
 
     /// Asks the groups what needs no waiting, save for what they record.
@@ -198,6 +208,11 @@ impl Coordinator {
         }
         Recorded { answer, position }
     }
+}
+
+/// A topic as the groups know it.
+fn shape(topic: &Topic) -> coordinator::Topic {
+    coordinator::Topic { id: topic.id, partitions: topic.partitions() }
 }
 
 impl State {

@@ -108,6 +108,8 @@ table! {
     DeleteGroups => delete_groups;
     IncrementalAlterConfigs => incremental_alter_configs;
     OffsetDelete => offset_delete;
+    ConsumerGroupHeartbeat => consumer_group_heartbeat;
+    ConsumerGroupDescribe => consumer_group_describe;
 }
 
 /// The API of a key, if it is served.

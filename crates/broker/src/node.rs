@@ -122,6 +122,7 @@ impl Node {
         drop(nodes);
         let (topic, position) = created.map_err(|refused| told(name, &refused))?;
         info!(topic = name, partitions, id = %topic.id, "topic created");
+        self.coordinator.on_topic(name);
         Ok((topic, position))
     }
 
@@ -157,6 +158,7 @@ impl Node {
     pub(crate) fn delete_topic(&self, topic: &Topic) -> Result<Position, Denied> {
         let position = self.log.delete_topic(topic.id).map_err(|refused| told(&topic.name, &refused))?;
         info!(topic = %topic.name, id = %topic.id, "topic deleted");
+        self.coordinator.on_topic(&topic.name);
         Ok(position)
     }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// READ, DELETE and DESCRIBE, each a bit by its code.
-const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8;
+pub(super) const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8;
 
 pub(crate) fn answer(call: Call<'_>, request: DescribeGroupsRequest) -> Answer<DescribeGroupsResponse> {
     let (node, version) = (call.node.clone(), call.version);

@@ -1,4 +1,4 @@
-//! OffsetCommit, versions 2 to 10: how far a group has come. From 10 on topics go by id.
+//! OffsetCommit, versions 2 to 10: how far a group has come. From 9 on also of KIP-848, from 10 on topics go by id.
 //!
 //! Anyone may commit for a group without members, which is how consumers with assigned partitions do it. The
 //! response leaves when the commit is settled. Offsets are kept until their topic is deleted, or nobody has needed them
@@ -22,6 +22,9 @@ use crate::{
 /// From this version on topics go by id.
 const IDS_SINCE: i16 = 10;
 
+/// From this version on members of KIP-848 may commit.
+const MEMBER_EPOCH_SINCE: i16 = 9;
+
 /// Kafka's `offset.metadata.max.bytes`, which it counts in UTF-16 units.
 const METADATA_UNITS_MAX: usize = 4096;
 
@@ -30,6 +33,10 @@ pub(crate) fn answer(call: Call<'_>, request: OffsetCommitRequest) -> Answer<Off
     let asked = call.node.coordinator.ask(|groups, now| {
         let coordinated = call.check_coordinator(&request.group_id);
         let allowed = coordinated.and_then(|()| groups.on_commit(now, &request));
+        let allowed = allowed.map_err(|code| match code {
+            ErrorCode::StaleMemberEpoch if call.version < MEMBER_EPOCH_SINCE => ErrorCode::UnsupportedVersion,
+            code => code,
+        });
         commit(call.node, call.version, allowed, request)
     });
     asked.answer

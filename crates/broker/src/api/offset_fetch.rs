@@ -2,7 +2,7 @@
 //! topics go by id.
 //!
 //! A partition without a committed offset is answered with offset -1 and no error, also if there is no such
-//! partition; from 10 on an unknown id is an error. There are no transactions, so every offset is stable. The
+//! partition; from 10 on an unknown id is an error. A member of KIP-848 (9) is told of its own epoch only. There are no transactions, so every offset is stable. The
 //! response leaves when what it tells is settled.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,9 +43,14 @@ pub(crate) fn answer(call: Call<'_>, request: OffsetFetchRequest) -> Answer<Offs
     groups.retain(|group| seen.insert(group.group_id.clone()));
     let (node, at) = (call.node.clone(), call.peer.node);
     Answer::Later(Box::pin(async move {
-        let fetch = |group: OffsetFetchRequestGroup| match node.coordinator_of(&group.group_id) == at {
-            true => fetch(&node.log, version, group),
-            false => not_here(version, group),
+        let fetch = |group: OffsetFetchRequestGroup| {
+            if node.coordinator_of(&group.group_id) != at {
+                return not_here(version, group);
+            }
+            match node.coordinator.ask(|groups, _| groups.on_offset_fetch(&group)).answer {
+                Ok(()) => fetch(&node.log, version, group),
+                Err(code) => failed(group.group_id, code),
+            }
         };
         let groups: Vec<_> = groups.into_iter().map(fetch).collect();
         let settled = match planted(Plant::CommitToldUnsynced) {

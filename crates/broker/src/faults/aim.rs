@@ -92,6 +92,8 @@ told of the whole group, unless it is said of which topic";
     join_group JoinGroup: Whole, "to join a group";
     sync_group SyncGroup: Whole, "for what a member of a group is assigned";
     heartbeat Heartbeat: Whole, "that say that a member of a group lives";
+    consumer_group_heartbeat ConsumerGroupHeartbeat: Whole, "of members of groups whose coordinator assigns";
+    consumer_group_describe ConsumerGroupDescribe: Whole, "for the state of such groups";
     leave_group LeaveGroup: Whole, "to leave a group";
     describe_groups DescribeGroups: Whole, "for the state of groups";
     delete_groups DeleteGroups: Whole, "to delete groups";

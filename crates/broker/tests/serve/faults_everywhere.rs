@@ -10,17 +10,18 @@ use vltava_broker::{
 use vltava_wire::{
     Api, Compression, Request, Uuid,
     messages::{
-        AlterConfigsRequest, AlterConfigsResource, ApiVersionsRequest, CreatableTopic, CreateTopicsRequest,
-        DeleteGroupsRequest, DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
-        DeleteTopicState, DeleteTopicsRequest, DescribeConfigsRequest, DescribeConfigsResource,
-        DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
-        IncrementalAlterConfigsRequest, IncrementalAlterConfigsResource, InitProducerIdRequest,
-        JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsPartition, ListOffsetsRequest,
-        ListOffsetsTopic, MetadataRequest, MetadataRequestTopic, OffsetCommitRequest,
-        OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetDeleteRequest,
-        OffsetDeleteRequestPartition, OffsetDeleteRequestTopic, OffsetFetchRequest, OffsetFetchRequestGroup,
-        OffsetFetchRequestTopic, OffsetFetchRequestTopics, OffsetForLeaderEpochRequest,
-        OffsetForLeaderPartition, OffsetForLeaderTopic, ProduceRequest, SyncGroupRequest,
+        AlterConfigsRequest, AlterConfigsResource, ApiVersionsRequest, ConsumerGroupDescribeRequest,
+        ConsumerGroupHeartbeatRequest, CreatableTopic, CreateTopicsRequest, DeleteGroupsRequest,
+        DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic, DeleteTopicState,
+        DeleteTopicsRequest, DescribeConfigsRequest, DescribeConfigsResource, DescribeGroupsRequest,
+        FetchRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResource, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+        ListGroupsRequest, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic, MetadataRequest,
+        MetadataRequestTopic, OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+        OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic, OffsetFetchRequest,
+        OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+        OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic, ProduceRequest,
+        SyncGroupRequest,
     },
     record::Stamp,
 };
@@ -241,6 +242,18 @@ async fn groups(round: &mut Round) {
         round,
         |it| it.describe_groups(),
         |_| DescribeGroupsRequest { groups: vec![group_id()], ..Default::default() },
+        |_, told| told.groups.iter().map(|it| it.error_code).collect()
+    );
+    check!(
+        round,
+        |it| it.consumer_group_heartbeat(),
+        |_| ConsumerGroupHeartbeatRequest { group_id: group_id(), ..Default::default() },
+        |_, told| vec![told.error_code]
+    );
+    check!(
+        round,
+        |it| it.consumer_group_describe(),
+        |_| ConsumerGroupDescribeRequest { group_ids: vec![group_id()], ..Default::default() },
         |_, told| told.groups.iter().map(|it| it.error_code).collect()
     );
     check!(

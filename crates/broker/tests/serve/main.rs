@@ -13,6 +13,7 @@ mod fetch_sessions;
 mod group_upkeep;
 mod groups;
 mod memory;
+mod next_groups;
 mod nodes;
 mod produce;
 mod restart;

@@ -4,12 +4,13 @@ use vltava_core::session::greeting;
 use vltava_wire::{
     ErrorCode,
     messages::{
-        ApiVersionsRequest, ApiVersionsResponse, Coordinator, DeletableGroupResult, DeleteGroupsRequest,
-        DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
-        FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse,
+        ApiVersionsRequest, ApiVersionsResponse, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
+        ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, Coordinator, DeletableGroupResult,
+        DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+        DescribedGroup, FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse,
         InitProducerIdRequest, InitProducerIdResponse, JoinGroupRequest, JoinGroupResponse,
         LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, SyncGroupRequest,
-        SyncGroupResponse,
+        SyncGroupResponse, next_group,
     },
 };
 
@@ -57,6 +58,9 @@ whole! {
     FindCoordinatorRequest => FindCoordinatorResponse, no_coordinator;
     DescribeGroupsRequest => DescribeGroupsResponse, not_described;
     DeleteGroupsRequest => DeleteGroupsResponse, not_deleted;
+    ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse,
+        whole!(@plain ConsumerGroupHeartbeatResponse);
+    ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse, not_described_next;
     ApiVersionsRequest => ApiVersionsResponse, not_greeted, in greeting_version;
 }
 
@@ -86,6 +90,22 @@ fn not_described(asked: &DescribeGroupsRequest, _: i16, code: ErrorCode) -> Desc
         ..Default::default()
     };
     DescribeGroupsResponse { groups: asked.groups.iter().map(group).collect(), ..Default::default() }
+}
+
+fn not_described_next(
+    asked: &ConsumerGroupDescribeRequest,
+    _: i16,
+    code: ErrorCode,
+) -> ConsumerGroupDescribeResponse {
+    let group = |group_id: &String| next_group::DescribedGroup {
+        error_code: code.code(),
+        group_id: group_id.clone(),
+        ..Default::default()
+    };
+    ConsumerGroupDescribeResponse {
+        groups: asked.group_ids.iter().map(group).collect(),
+        ..Default::default()
+    }
 }
 
 fn not_deleted(asked: &DeleteGroupsRequest, _: i16, code: ErrorCode) -> DeleteGroupsResponse {
