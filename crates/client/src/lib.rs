@@ -65,6 +65,7 @@ pub use producer::{
 pub use vltava_core::{
     Clock, Moment, Timestamp, TopicPartition,
     cluster::NodeId,
+    group::assign,
     group::lag,
     produce::{Partitioner, Partitions, UnknownPartitioner},
 };

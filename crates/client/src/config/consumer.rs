@@ -5,6 +5,7 @@ use std::time::Duration;
 use vltava_core::Timestamp;
 pub use vltava_core::fetch::Isolation;
 
+use super::Assignors;
 use crate::Offset;
 
 /// How records are fetched and how a member behaves in its group.
@@ -40,6 +41,9 @@ pub struct Consumer {
     pub instance_id: Option<String>,
     /// Whether a member leaves its group when it is shut down or dropped. By default, if it has no `instance_id`.
     pub leave_group: Option<bool>,
+    /// How the members share partitions out, where they do so (`partition.assignment.strategy`). Whoever names some
+    /// asks for the classic protocol, unless told otherwise.
+    pub assignors: Assignors,
     /// How the coordinator shares partitions out, where it does so (`group.remote.assignor`): `uniform` or `range`,
     /// or what else brokers offer. None to leave it to them.
     pub server_assignor: Option<String>,
@@ -123,6 +127,7 @@ impl Default for Consumer {
             group_protocol: GroupProtocol::Auto,
             instance_id: None,
             leave_group: None,
+            assignors: Assignors::default(),
             server_assignor: None,
             await_topics: false,
             auto_commit: false,

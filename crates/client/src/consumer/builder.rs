@@ -1,8 +1,8 @@
 //! Setting up a consumer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use vltava_core::{TopicPartition, fetch::Isolation};
+use vltava_core::{TopicPartition, fetch::Isolation, group::assign::Assignor};
 
 use super::{
     AssignedConsumer, Offset,
@@ -69,6 +69,29 @@ impl ConsumerBuilder {
     pub fn leave_group(mut self, leave: bool) -> Self {
         self.config.leave_group = Some(leave);
         self
+    }
+
+    /// How it offers to share partitions out in the classic protocol, the way it likes best first. Own ones are known
+    /// to the group by their names.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use vltava_client::{Client, ConsumerBuilder, assign::{CooperativeSticky, Range}};
+    /// # fn set_up(client: &Client) -> ConsumerBuilder {
+    /// // From eager to cooperative while the group runs: offer both, and Range no more once all members do.
+    /// client.consumer().group("audit").assignors([Arc::new(CooperativeSticky) as _, Arc::new(Range)])
+    /// # }
+    /// ```
+    pub fn assignors(mut self, assignors: impl IntoIterator<Item = Arc<dyn Assignor>>) -> Self {
+        self.config.assignors = assignors.into_iter().collect();
+        self
+    }
+
+    /// Sets what Kafka's other clients know by this name, as `enable.auto.commit`; see
+    /// [`config::Consumer::PROPERTIES`].
+    pub fn property(mut self, name: &str, value: &str) -> Result<Self> {
+        self.config.set(name, value)?;
+        Ok(self)
     }
 
     /// How the coordinator shares partitions out where it does so: `uniform`, `range`, or what else brokers offer.

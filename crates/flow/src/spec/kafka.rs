@@ -48,11 +48,15 @@ const PROPERTIES: &[&str] = &[
     "fetch.max.wait.ms",
     "fetch.min.bytes",
     "fetch.wait.max.ms",
+    "group.instance.id",
+    "group.protocol",
+    "group.remote.assignor",
     "heartbeat.interval.ms",
     "isolation.level",
     "max.partition.fetch.bytes",
     "max.poll.interval.ms",
     "metadata.broker.list",
+    "partition.assignment.strategy",
     "request.timeout.ms",
     "retry.backoff.max.ms",
     "retry.backoff.ms",
@@ -94,6 +98,13 @@ impl Kafka {
             "fetch.min.bytes" => consumer.min_bytes = size(&value)?,
             "fetch.max.bytes" => consumer.max_bytes = size(&value)?,
             "max.partition.fetch.bytes" => consumer.partition_max_bytes = size(&value)?,
+            "group.instance.id"
+            | "group.protocol"
+            | "group.remote.assignor"
+            | "partition.assignment.strategy" => {
+                let set = consumer.set(name, &value.scalar()?);
+                set.map_err(|error| value.error(error.to_string(), "not what Kafka knows"))?;
+            }
             "request.timeout.ms" | "socket.timeout.ms" => connection.request_timeout = some_millis(&value)?,
             "socket.connection.setup.timeout.ms" => connection.connect_timeout = millis(&value)?,
             "connections.max.idle.ms" => connection.idle_max = idle(&value)?,

@@ -39,7 +39,8 @@ fn a_whole_file_is_read() {
 kafka:
   brokers: ["localhost:29092", "b:1,c:2"]
   topic: latestMsgToRedis
-  properties: { client.id: notifications, auto.offset.reset: latest, session.timeout.ms: 30000 }
+  properties: { client.id: notifications, auto.offset.reset: latest, session.timeout.ms: 30000,
+    group.instance.id: notifications-1, partition.assignment.strategy: cooperative-sticky }
 log: { level: debug }
 flows:
   latest:
@@ -66,6 +67,8 @@ flows:
     let consumer = &file.kafka.consumer;
     assert_eq!(consumer.start, StartOffset::Latest);
     assert_eq!(consumer.session_timeout, Duration::from_secs(30));
+    assert_eq!(consumer.instance_id.as_deref(), Some("notifications-1"));
+    assert_eq!(consumer.assignors.iter().map(|it| it.name()).collect::<Vec<_>>(), ["cooperative-sticky"]);
     assert_eq!(file.log.level, Some(Level::Debug));
     let [latest, copies] = &file.flows[..] else { panic!("{file:?}") };
     assert_eq!(
