@@ -6,6 +6,7 @@ mod expiry;
 mod next;
 mod refused;
 mod restart;
+mod seeds;
 
 use std::time::Duration;
 

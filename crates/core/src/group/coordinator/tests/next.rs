@@ -28,6 +28,8 @@ pub(super) struct Worker {
     pub(super) holds: BTreeSet<(u128, i32)>,
     /// What it was told last to have, and does not have yet.
     told: Option<BTreeSet<(u128, i32)>>,
+    /// Whether it missed an answer, and says everything again.
+    pub(super) is_unsure: bool,
 }
 
 impl Worker {
@@ -40,6 +42,7 @@ impl Worker {
             epoch: 0,
             holds: BTreeSet::new(),
             told: None,
+            is_unsure: false,
         }
     }
 
@@ -81,8 +84,12 @@ impl Worker {
         }
     }
 
+    fn next(&self) -> ConsumerGroupHeartbeatRequest {
+        if self.epoch == 0 || self.is_unsure { self.whole() } else { self.short() }
+    }
+
     /// It was told, and gives back and takes what it was told to.
-    fn obey(&mut self) {
+    pub(super) fn obey(&mut self) {
         if let Some(told) = self.told.take() {
             self.holds = told;
         }
@@ -126,8 +133,21 @@ impl Desk {
 
     /// The worker says what it holds, all else with it if it joins, and hears what it is to have.
     pub(super) fn beat(&mut self, worker: &mut Worker) -> ErrorCode {
-        let request = if worker.epoch == 0 { worker.whole() } else { worker.short() };
+        let request = worker.next();
+        worker.is_unsure = false;
         self.hear(worker, request)
+    }
+
+    /// The worker is heard of, and hears nothing. What it was told before it may not take any more: the coordinator
+    /// may have given it to another, as the worker does not hold it. It says everything again, and is told.
+    pub(super) fn beat_unheard(&mut self, worker: &mut Worker) {
+        self.send(worker.next());
+        worker.is_unsure = true;
+        worker.told = None;
+    }
+
+    pub(super) fn leave(&mut self, worker: &Worker) {
+        self.send(ConsumerGroupHeartbeatRequest { member_epoch: -1, ..worker.short() });
     }
 
     fn hear(&mut self, worker: &mut Worker, request: ConsumerGroupHeartbeatRequest) -> ErrorCode {

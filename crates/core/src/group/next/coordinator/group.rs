@@ -108,6 +108,14 @@ impl Group {
         }
     }
 
+    /// A member lives, and nothing else is new.
+    pub(super) fn heard_of(&mut self, id: &str, session_end: Moment) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        self.ends.remove(&(member.end(), id.to_owned()));
+        member.session_end = session_end;
+        self.ends.insert((member.end(), id.to_owned()));
+    }
+
     /// Takes a member out for good: whatever it held is free, and the others share anew.
     pub(super) fn remove(&mut self, id: &str) {
         if self.take(id).is_none() {

@@ -115,6 +115,16 @@ impl Group {
         beat: Beat,
         world: &mut World<'_>,
     ) -> Result<ConsumerGroupHeartbeatResponse, Refusal> {
+        if self.has_nothing_new(&beat.request, world) {
+            let id = beat.request.member_id;
+            self.heard_of(&id, now + world.limits.next_session_timeout);
+            return Ok(ConsumerGroupHeartbeatResponse {
+                member_id: Some(id),
+                member_epoch: beat.request.member_epoch,
+                heartbeat_interval_ms: as_millis(world.limits.next_heartbeat_interval),
+                ..ConsumerGroupHeartbeatResponse::default()
+            });
+        }
         let Beat { client_id, client_host, mut request, .. } = beat;
         if request.member_id.is_empty() {
             request.member_id = world.rng.uuid().to_string();
@@ -152,6 +162,26 @@ impl Group {
         };
         self.put(&id, member);
         Ok(response)
+    }
+
+    /// Whether a member says nothing but that it lives, and is where it is to be: so are most heartbeats.
+    fn has_nothing_new(&self, request: &ConsumerGroupHeartbeatRequest, world: &World<'_>) -> bool {
+        let at_rest = self.epoch == self.assignment_epoch && self.topics_seen == Some(world.topics.changes());
+        let says = request.rebalance_timeout_ms != -1
+            || request.subscribed_topic_names.is_some()
+            || request.subscribed_topic_regex.is_some()
+            || request.server_assignor.is_some()
+            || request.rack_id.is_some();
+        let is_there = |member: &Member| {
+            member.epoch == request.member_epoch
+                && member.is_reconciled(self.epoch)
+                && member.classic.is_none()
+                && member.instance_id == request.instance_id
+        };
+        at_rest
+            && !says
+            && request.member_epoch > 0
+            && self.members.get(&request.member_id).is_some_and(is_there)
     }
 
     /// The pattern that is asked for, if it is another one; those of one group are mostly the same.
