@@ -172,7 +172,7 @@ pub fn each_message(visitor: &mut impl Visitor) {
 }
 
 /// Packs bytes as the records of a batch are packed.
-pub fn compress<'a>(compressor: &'a mut Compressor, input: &'a [u8]) -> Result<&'a [u8], CompressionError> {
+pub fn compress<'a>(compressor: &'a mut Compressor, input: &[u8]) -> Result<&'a [u8], CompressionError> {
     compressor.compress(input)
 }
 

@@ -36,10 +36,10 @@ type Told = dyn FnOnce(Result<RecordMetadata>) + Send;
 
 /// Records of the batch that fared alike.
 #[derive(Clone)]
-struct Part {
-    first: u32,
-    count: u32,
-    outcome: Result<Written>,
+pub(super) struct Part {
+    pub(super) first: u32,
+    pub(super) count: u32,
+    pub(super) outcome: Result<Written>,
 }
 
 /// What will come of a record: a future of where it came to lie, or of why it did not. The record is on its way
@@ -88,11 +88,11 @@ impl Ticket {
         told(fate);
     }
 
-    /// What became of a record, if that is known; else it is told to the waker.
-    fn poll(&self, index: u32, cx: &Context<'_>) -> Poll<Result<RecordMetadata>> {
+    /// What became of a record and of those that fared as it did, if that is known; else it is told to the waker.
+    pub(super) fn poll_part(&self, index: u32, cx: &Context<'_>) -> Poll<Part> {
         let mut state = self.lock();
         if let Some(part) = state.parts.iter().find(|it| it.has(index)) {
-            return Poll::Ready(part.fate(index, &self.topic_partition));
+            return Poll::Ready(part.clone());
         }
         state.waiting.insert(index, Waiter::Task(cx.waker().clone()));
         Poll::Pending
@@ -146,7 +146,7 @@ impl Future for Delivery {
     type Output = Result<RecordMetadata>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.ticket.poll(self.index, cx)
+        self.ticket.poll_part(self.index, cx).map(|part| part.fate(self.index, &self.ticket.topic_partition))
     }
 }
 

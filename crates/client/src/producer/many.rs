@@ -1,6 +1,6 @@
 //! What will come of many records that were sent together.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc};
 
 use super::{Delivery, delivery::Ticket};
 use crate::error::Result;
@@ -35,24 +35,34 @@ impl Deliveries {
     /// Waits until every record is delivered or has failed. The error is that of the first that failed.
     pub async fn all(self) -> Result<()> {
         let mut all = Ok(());
-        for delivery in self {
-            let delivered = delivery.await.map(drop);
-            all = all.and(delivered);
+        for run in &self.runs {
+            all = all.and(run.delivered().await);
         }
         all
     }
 
-    pub(super) fn push(&mut self, delivery: Delivery) {
-        let Delivery { ticket, index } = delivery;
+    pub(super) fn push(&mut self, ticket: &Arc<Ticket>, index: u32) {
         self.count += 1;
-        if let Some(run) = self.runs.last_mut()
-            && Arc::ptr_eq(&run.ticket, &ticket)
-            && run.first + run.count == index
-        {
-            run.count += 1;
-            return;
+        match self.runs.last_mut() {
+            Some(run) if Arc::ptr_eq(&run.ticket, ticket) && run.end() == index => run.count += 1,
+            _ => self.runs.push(Run { ticket: ticket.clone(), first: index, count: 1 }),
         }
-        self.runs.push(Run { ticket, first: index, count: 1 });
+    }
+}
+
+impl Run {
+    fn end(&self) -> u32 {
+        self.first + self.count
+    }
+
+    /// Waits for all of it, part by part. The error is that of the first that failed.
+    async fn delivered(&self) -> Result<()> {
+        let (mut all, mut at) = (Ok(()), self.first);
+        while at < self.end() {
+            let part = poll_fn(|cx| self.ticket.poll_part(at, cx)).await;
+            (all, at) = (all.and(part.outcome.map(drop)), part.first + part.count);
+        }
+        all
     }
 }
 

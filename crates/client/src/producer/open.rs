@@ -16,7 +16,7 @@ use vltava_core::{
 };
 use vltava_wire::record::RecordSlices;
 
-use super::{Delivery, ProducerRecord, delivery::Ticket};
+use super::{ProducerRecord, delivery::Ticket};
 use crate::{
     cluster::Interest,
     config,
@@ -66,10 +66,19 @@ impl fmt::Debug for OwnPartitioner {
     }
 }
 
+/// A record to be pushed.
+pub(super) struct Sent<'a> {
+    pub(super) record: &'a ProducerRecord,
+    /// Its timestamp, unless it has one.
+    pub(super) time: i64,
+    /// When it was sent, if it had to wait since.
+    pub(super) since: Option<Moment>,
+}
+
 /// What came of a push.
-pub(super) enum Pushed {
+pub(super) enum Pushed<T> {
     /// It is in a batch.
-    Taken(Delivery),
+    Taken(T),
     /// The topic, or the partition that the record names, is not known yet.
     Unknown,
     /// There is no memory left.
@@ -148,13 +157,14 @@ impl Open {
         }
     }
 
-    /// Encodes a record into the open batch of its partition. `time` is its timestamp unless it has one.
-    pub(super) fn push(
+    /// Encodes a record into the open batch of its partition. What is made of the batch's ticket and the record's
+    /// place in it is given back.
+    pub(super) fn push<T>(
         &mut self,
         now: impl FnOnce() -> Moment,
-        time: i64,
-        record: &ProducerRecord,
-    ) -> Result<Pushed> {
+        Sent { record, time, since }: Sent<'_>,
+        taken: impl FnOnce(&Arc<Ticket>, u32) -> T,
+    ) -> Result<Pushed<T>> {
         if self.closed {
             return Err(Error::new(ErrorKind::Closed).doing("sending a record"));
         }
@@ -187,7 +197,9 @@ impl Open {
         match self.batches.push(now, lane, slices, ticket) {
             Ok(pushed) => {
                 self.news |= pushed.news;
-                Ok(Pushed::Taken(Delivery::new(pushed.ticket.clone(), pushed.index)))
+                let taken = taken(pushed.ticket, pushed.index);
+                since.into_iter().for_each(|since| self.batches.backdate(lane, since));
+                Ok(Pushed::Taken(taken))
             }
             Err(Rejected::Full { .. }) => {
                 self.news = true;
@@ -195,12 +207,6 @@ impl Open {
             }
             Err(rejected) => Err(refused(rejected, &record.topic, partition)),
         }
-    }
-
-    /// The time of a record that was just pushed runs since it was sent.
-    pub(super) fn backdate(&mut self, pushed: &Delivery, since: Moment) {
-        let lane = self.batches.lane(pushed.topic_partition());
-        self.batches.backdate(lane, since);
     }
 }
 

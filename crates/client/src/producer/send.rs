@@ -7,12 +7,12 @@ use vltava_core::{Moment, TopicPartition};
 use super::{
     Deliveries, Delivery, Producer, ProducerRecord, Shared, Unsent,
     delivery::Ticket,
-    open::{Open, Pushed},
+    open::{Open, Pushed, Sent},
 };
 use crate::error::{Error, ErrorKind, Result};
 
 /// So many records are pushed at once: others get their turn in between, and no code of the user's runs meanwhile.
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 64;
 
 impl Producer {
     /// Puts a record on its way. Waits only while the topic is not known yet, or while there is no memory left: then
@@ -50,8 +50,9 @@ impl Producer {
     pub async fn send_many(&self, records: impl IntoIterator<Item = ProducerRecord>) -> Deliveries {
         let mut deliveries = Deliveries::default();
         let mut records = records.into_iter();
+        let mut together = VecDeque::with_capacity(TOGETHER);
         loop {
-            let mut together: VecDeque<_> = records.by_ref().take(TOGETHER).collect();
+            together.extend(records.by_ref().take(TOGETHER));
             if together.is_empty() {
                 return deliveries;
             }
@@ -62,10 +63,15 @@ impl Producer {
                 let Some(record) = together.pop_front() else { continue };
                 let sent = self.shared.clone().send_in_turn(&record, since).await;
                 late = Some(since);
-                deliveries.push(sent.unwrap_or_else(|error| failed(&record, error)));
+                let Delivery { ticket, index } = sent.unwrap_or_else(|error| failed(&record, error));
+                deliveries.push(&ticket, index);
             }
         }
     }
+}
+
+fn delivery(ticket: &Arc<Ticket>, index: u32) -> Delivery {
+    Delivery::new(ticket.clone(), index)
 }
 
 /// What came of a record that was not taken.
@@ -78,9 +84,9 @@ fn failed(record: &ProducerRecord, error: Error) -> Delivery {
 
 impl Shared {
     /// Pushes a record, unless others wait for memory.
-    fn push(&self, record: &ProducerRecord) -> Result<Pushed> {
+    fn push(&self, record: &ProducerRecord) -> Result<Pushed<Delivery>> {
         self.push_by(|open, time| match open.waiting {
-            0 => open.push(|| self.context.now(), time, record),
+            0 => open.push(|| self.context.now(), Sent { record, time, since: None }, delivery),
             _ => Ok(Pushed::Full),
         })
     }
@@ -111,13 +117,11 @@ impl Shared {
             while open.waiting == 0
                 && let Some(record) = records.front()
             {
-                match open.push(|| self.context.now(), time, record) {
-                    Ok(Pushed::Taken(delivery)) => {
-                        late.into_iter().for_each(|since| open.backdate(&delivery, since));
-                        deliveries.push(delivery);
-                    }
+                let sent = Sent { record, time, since: late };
+                match open.push(|| self.context.now(), sent, |ticket, index| deliveries.push(ticket, index)) {
+                    Ok(Pushed::Taken(())) => (),
                     Ok(Pushed::Full | Pushed::Unknown) => return true,
-                    Err(error) => deliveries.push(failed(record, error)),
+                    Err(error) => deliveries.push(&failed(record, error).ticket, 0),
                 }
                 records.pop_front();
             }
@@ -134,12 +138,9 @@ impl Shared {
         let sent = async {
             let _first = self.line.lock().await;
             loop {
-                let pushed: Result<Pushed> = self.push_by(|open, time| {
-                    let pushed = open.push(|| self.context.now(), time, record)?;
-                    if let Pushed::Taken(delivery) = &pushed {
-                        open.backdate(delivery, since);
-                    }
-                    Ok(pushed)
+                let pushed = self.push_by(|open, time| {
+                    let sent = Sent { record, time, since: Some(since) };
+                    open.push(|| self.context.now(), sent, delivery)
                 });
                 if let Pushed::Taken(delivery) = pushed? {
                     return Ok(delivery);

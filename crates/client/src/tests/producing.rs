@@ -480,11 +480,18 @@ async fn sending_allocates_for_a_batch_and_not_for_a_record() {
     let (topic, value): (Arc<str>, _) = ("orders".into(), Bytes::from_static(&[b'v'; 100]));
     let record = || ProducerRecord::to(topic.clone()).key(value.clone()).value(value.clone());
     let records: Vec<_> = (0..RECORDS).map(|_| record()).collect();
+    let together = records.clone();
     let mut deliveries = Vec::with_capacity(RECORDS);
     let counted = allocation_counter::measure(|| {
         deliveries.extend(records.into_iter().map(|it| producer.send(it).now_or_never()));
     });
     assert!(deliveries.iter().all(|it| matches!(it, Some(Ok(_)))), "there is room");
-    // A batch grows by doubling.
-    assert!(counted.count_total < RECORDS as u64 / 20, "{} allocations", counted.count_total);
+    let mut delivered = None;
+    let counted_together =
+        allocation_counter::measure(|| delivered = producer.send_many(together).now_or_never());
+    assert_eq!(delivered.map(|it| it.len()), Some(RECORDS));
+    for counted in [counted, counted_together] {
+        // A batch grows by doubling.
+        assert!(counted.count_total < RECORDS as u64 / 20, "{} allocations", counted.count_total);
+    }
 }

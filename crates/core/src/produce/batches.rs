@@ -13,12 +13,14 @@ use vltava_wire::{
 };
 
 use super::{
+    closed::Closed,
     config::Config,
     divide::{self, Fate},
     outcome::Outcome,
     outgoing::{Body, Outgoing},
     rejected::Rejected,
-    sequence::{Part, Rules, Sequence, Todo},
+    sequence::{Rules, Sequence, Todo},
+    spare::Spare,
     stamp::Identity,
     verdict::{Answer, Verdict},
 };
@@ -46,6 +48,7 @@ pub struct Batches<T> {
     identity: Option<Identity>,
     wants_identity: bool,
     done: VecDeque<Done<T>>,
+    spare: Spare,
     fatal: Option<ErrorCode>,
 }
 
@@ -82,20 +85,6 @@ struct Open<T> {
     since: Moment,
     /// When it has lingered long enough.
     due: Moment,
-}
-
-/// A batch that takes no more records.
-#[derive(Debug)]
-struct Closed<T> {
-    ticket: T,
-    /// Which of all batches it is, or is part of.
-    serial: u64,
-    /// The place of its first record in the batch that it is part of.
-    first: u32,
-    /// None while it is being packed.
-    body: Option<Body>,
-    count: u32,
-    bytes: usize,
 }
 
 /// All batches that were opened up to some moment. See [`Batches::flush`].
@@ -143,6 +132,7 @@ impl<T: Clone> Batches<T> {
             identity: None,
             wants_identity: false,
             done: VecDeque::new(),
+            spare: Spare::default(),
             fatal: None,
         }
     }
@@ -180,10 +170,10 @@ impl<T: Clone> Batches<T> {
         let partition = &self.lanes[lane.0 as usize];
         let (open_bytes, with) = match &partition.open {
             Some(open) => (open.builder.bytes(), open.builder.size_with(&record)),
-            None => (0, alone(&record)),
+            None => (0, BatchBuilder::size_of_one(&record)),
         };
         let fits = with <= partition.batch_bytes || open_bytes == 0;
-        let bytes = if fits { with - open_bytes } else { alone(&record) };
+        let bytes = if fits { with - open_bytes } else { BatchBuilder::size_of_one(&record) };
         self.admit(bytes)?;
         if fits && open_bytes > 0 {
             let open = self.lanes[lane.0 as usize].open.as_mut().expect("an open batch has bytes");
@@ -192,7 +182,7 @@ impl<T: Clone> Batches<T> {
             return Ok(Pushed { ticket: &open.ticket, index, news: false });
         }
         // An error must not leave an empty batch behind, so the first record goes in before the batch is there.
-        let mut builder = BatchBuilder::new();
+        let mut builder = BatchBuilder::in_memory(self.spare.take());
         let index = builder.append(record).map_err(Rejected::Unsound)?;
         self.close(lane);
         self.used_bytes += bytes;
@@ -449,13 +439,17 @@ impl<T: Clone> Batches<T> {
     fn collect(&mut self, lane: Lane) {
         let partition = &mut self.lanes[lane.0 as usize];
         while let Some((batch, outcome)) = partition.sequence.finished() {
-            let Closed { ticket, first, count, bytes, .. } = batch;
+            let Closed { ticket, first, count, bytes, body, .. } = batch;
             self.used_bytes -= bytes;
+            body.and_then(Body::packed).into_iter().for_each(|it| self.spare.put(it));
             self.pressed = false;
             self.done.push_back(Done { partition: partition.name.clone(), ticket, first, count, outcome });
         }
         if partition.open.is_none() && partition.sequence.is_empty() {
             self.busy.remove(&lane);
+        }
+        if self.busy.is_empty() {
+            self.spare.clear();
         }
     }
 
@@ -466,31 +460,6 @@ impl<T: Clone> Batches<T> {
             self.wants_identity = true;
         }
     }
-}
-
-impl<T: Clone> Closed<T> {
-    fn part(&self, part: divide::Part) -> Part<Self> {
-        let divide::Part { first, count, fate } = part;
-        let (bytes, body, refused) = match fate {
-            Fate::Goes(builder) => (builder.bytes(), Some(Body::Open(builder)), None),
-            Fate::Fails(reason) => (0, None, Some(reason)),
-        };
-        let (ticket, serial, first) = (self.ticket.clone(), self.serial, self.first + first);
-        Part { payload: Self { ticket, serial, first, body, count, bytes }, count, refused }
-    }
-
-    fn outgoing(&mut self, id: BatchId, partition: &TopicPartition, stamp: Stamp) -> Outgoing {
-        let body = self.body.take().expect("a batch that was sent before was kept");
-        if let Body::Packed(bytes, stamp) = &body {
-            self.body = Some(Body::Packed(bytes.clone(), *stamp));
-        }
-        Outgoing { id, partition: partition.clone(), stamp, body }
-    }
-}
-
-/// Bytes of a record that has a batch for itself.
-fn alone<N: AsRef<[u8]>, V: AsRef<[u8]>>(record: &RecordSlices<'_, N, V>) -> usize {
-    BatchBuilder::new().size_with(record)
 }
 
 #[cfg(test)]
@@ -616,6 +585,25 @@ mod tests {
         assert_eq!(producer.push(0, 10), Ok((7, 0)));
         assert_eq!(producer.sends(NOW).len(), 0);
         assert_eq!(producer.push(0, 10), Ok((7, 1)));
+    }
+
+    #[test]
+    fn memory_of_what_is_done_is_kept_for_what_comes_while_anything_does() {
+        let mut producer = producer(Config::default());
+        producer.push(0, 8_000).expect("there is memory");
+        let (first, _, bytes) = producer.sends(NOW).remove(0);
+        let at = bytes.as_ptr();
+        drop(bytes);
+        producer.push(1, 10).expect("there is memory");
+        producer.answered(first, ErrorCode::None);
+        producer.push(0, 8_000).expect("there is memory");
+        let sent = producer.sends(NOW);
+        assert_eq!(sent.iter().find(|it| it.1 == 0).map(|it| it.2.as_ptr()), Some(at));
+        for (id, _, bytes) in sent {
+            drop(bytes);
+            producer.answered(id, ErrorCode::None);
+        }
+        assert_eq!(producer.batches.spare.take().capacity(), 0, "nothing is kept when nothing is left");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! the producer around it: open batches, memory, deadlines. Sockets and waiting are not here.
 
 mod batches;
+mod closed;
 mod config;
 mod divide;
 mod outcome;
@@ -12,6 +13,7 @@ mod outgoing;
 mod partitioner;
 mod rejected;
 mod sequence;
+mod spare;
 mod stamp;
 mod verdict;
 mod window;

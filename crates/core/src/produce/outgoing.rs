@@ -26,6 +26,16 @@ pub(super) enum Body {
     Packed(Bytes, Stamp),
 }
 
+impl Body {
+    /// What was packed, if it was.
+    pub(super) fn packed(self) -> Option<Bytes> {
+        match self {
+            Self::Open(_) => None,
+            Self::Packed(bytes, _) => Some(bytes),
+        }
+    }
+}
+
 impl Outgoing {
     /// Packs the batch, unless it was packed before, and writes its number into it. This takes time, so the owner does
     /// it where nobody waits. The bytes are then given to [`Batches::keep`](super::Batches::keep), for the case that

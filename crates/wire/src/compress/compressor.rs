@@ -52,12 +52,12 @@ impl Compressor {
     }
 
     /// `input`, packed.
-    pub(crate) fn compress<'a>(&'a mut self, input: &'a [u8]) -> Result<&'a [u8], CompressionError> {
+    pub(crate) fn compress(&mut self, input: &[u8]) -> Result<&[u8], CompressionError> {
         let Self { state, packed, .. } = self;
         packed.clear();
         packed.shrink_to(KEPT_BYTES_MAX);
         match state {
-            State::None => return Ok(input),
+            State::None => packed.extend_from_slice(input),
             State::Gzip(gzip) => gzip.pack(input, packed)?,
             State::Snappy(snappy) => snappy.pack(input, packed)?,
             State::Lz4(lz4) => lz4.pack(input, packed)?,

@@ -38,6 +38,16 @@ impl<'a> RecordSlices<'a> {
     }
 }
 
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> RecordSlices<'_, N, V> {
+    /// Bytes that it takes in this place of a batch.
+    #[inline]
+    fn bytes_as(&self, place: u32, timestamp_delta: i64) -> usize {
+        let Self { key, value, headers, .. } = *self;
+        let body = body_bytes(place, timestamp_delta, key, value, headers.len(), headers_bytes(headers));
+        varint::size(body as i64) + body
+    }
+}
+
 impl<N, V> Clone for RecordSlices<'_, N, V> {
     fn clone(&self) -> Self {
         *self
@@ -89,9 +99,14 @@ impl BatchBuilder {
 
     /// An empty batch that grows to `bytes` without being moved.
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut all = Vec::with_capacity(bytes.max(BATCH_OVERHEAD_BYTES));
-        all.resize(BATCH_OVERHEAD_BYTES, 0);
-        Self { bytes: all, count: 0, base_timestamp: -1, max_timestamp: -1 }
+        Self::in_memory(Vec::with_capacity(bytes.max(BATCH_OVERHEAD_BYTES)))
+    }
+
+    /// An empty batch in memory that is needed no more, whatever it holds.
+    pub fn in_memory(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        bytes.resize(BATCH_OVERHEAD_BYTES, 0);
+        Self { bytes, count: 0, base_timestamp: -1, max_timestamp: -1 }
     }
 
     /// How many records it holds.
@@ -111,10 +126,13 @@ impl BatchBuilder {
 
     /// How long it would be with this record, before its records are packed.
     pub fn size_with<N: AsRef<[u8]>, V: AsRef<[u8]>>(&self, record: &RecordSlices<'_, N, V>) -> usize {
-        let RecordSlices { timestamp, key, value, headers } = *record;
-        let timestamp_delta = timestamp.wrapping_sub(self.base(timestamp));
-        let body = self.body_bytes(timestamp_delta, key, value, headers.len(), headers_bytes(headers));
-        self.bytes.len() + varint::size(body as i64) + body
+        let timestamp_delta = record.timestamp.wrapping_sub(self.base(record.timestamp));
+        self.bytes.len() + record.bytes_as(self.count, timestamp_delta)
+    }
+
+    /// How long a batch of this record alone would be, before it is packed.
+    pub fn size_of_one<N: AsRef<[u8]>, V: AsRef<[u8]>>(record: &RecordSlices<'_, N, V>) -> usize {
+        BATCH_OVERHEAD_BYTES + record.bytes_as(0, 0)
     }
 
     /// Appends a record and returns its index in the batch. On an error the batch is as before.
@@ -174,7 +192,7 @@ impl BatchBuilder {
     ) -> Result<(), Refused> {
         let base = self.base(timestamp);
         let timestamp_delta = timestamp.checked_sub(base).ok_or(Refused::TimestampOutOfRange)?;
-        let body = self.body_bytes(timestamp_delta, key, value, headers, headers_bytes);
+        let body = body_bytes(self.count, timestamp_delta, key, value, headers, headers_bytes);
         if self.bytes.len() + varint::BYTES_MAX + body > UNPACKED_BYTES_MAX {
             return Err(Refused::TooLong);
         }
@@ -193,24 +211,6 @@ impl BatchBuilder {
         self.max_timestamp = if self.count == 0 { base } else { self.max_timestamp.max(timestamp) };
         self.count += 1;
         Ok(())
-    }
-
-    /// Bytes of a record after its length.
-    #[inline(always)]
-    fn body_bytes(
-        &self,
-        timestamp_delta: i64,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: usize,
-        headers_bytes: usize,
-    ) -> usize {
-        1 + varint::size(timestamp_delta)
-            + varint::size(i64::from(self.count))
-            + nullable_bytes(key)
-            + nullable_bytes(value)
-            + varint::size(headers as i64)
-            + headers_bytes
     }
 
     #[inline(always)]
@@ -233,10 +233,9 @@ impl BatchBuilder {
         let records = compressor
             .compress(&self.bytes[BATCH_OVERHEAD_BYTES..])
             .map_err(|error| RecordErrorKind::Compression(error).into_error())?;
-        let mut packed = Vec::with_capacity(BATCH_OVERHEAD_BYTES + records.len());
-        packed.resize(BATCH_OVERHEAD_BYTES, 0);
-        packed.extend_from_slice(records);
-        self.bytes = packed;
+        // Into the same memory: whoever counts it, counts what the records took before they were packed.
+        self.bytes.truncate(BATCH_OVERHEAD_BYTES);
+        self.bytes.extend_from_slice(records);
         Ok(())
     }
 
@@ -305,6 +304,24 @@ fn check_headers<N: AsRef<[u8]>, V>(headers: &[(N, Option<V>)]) -> Result<(), Re
     OverLimit::check("headers of the record", HEADERS_MAX, headers.len())
         .and_then(|()| OverLimit::check("bytes of the header's name", HEADER_NAME_BYTES_MAX, longest))
         .map_err(|over| RecordErrorKind::OverLimit(over).into_error())
+}
+
+/// Bytes of a record after its length.
+#[inline(always)]
+fn body_bytes(
+    place: u32,
+    timestamp_delta: i64,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: usize,
+    headers_bytes: usize,
+) -> usize {
+    1 + varint::size(timestamp_delta)
+        + varint::size(i64::from(place))
+        + nullable_bytes(key)
+        + nullable_bytes(value)
+        + varint::size(headers as i64)
+        + headers_bytes
 }
 
 #[inline]
