@@ -276,14 +276,14 @@ impl Fetcher {
         let Self { positions, partitions, cluster, .. } = self;
         let is_fresh = cluster.is_answered();
         partitions.retain(|name, partition| {
-            let Look { has_ended, is_taken, is_paused, seek } = partition.lane.look();
+            let Look { has_ended, begun, is_paused, seek } = partition.lane.look();
             if has_ended {
                 positions.unassign(name);
                 return false;
             }
             sought.extend(seek.map(|offset| (name.clone(), offset)));
-            if is_taken {
-                positions.taken(name);
+            if let Some(bytes_left) = begun {
+                positions.begun(name, bytes_left);
             }
             match (partition.is_paused, is_paused) {
                 (false, true) => positions.pause(name),
@@ -396,10 +396,9 @@ impl Fetcher {
         };
         match event {
             Event::Fetched(fetched) => {
-                let bytes = fetched.records.len();
                 let (items, is_copied) =
                     fetch::items(fetched, answer.map_or(0, Answer::bytes), self.isolation);
-                lane.put_part(items, bytes, answer.filter(|_| !is_copied).cloned());
+                lane.put_part(items, answer.filter(|_| !is_copied).cloned());
             }
             Event::Jumped { partition, to, cause: Cause::Started, .. } => {
                 *begun = Some(to);

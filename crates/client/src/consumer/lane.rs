@@ -1,7 +1,8 @@
 //! What lies between the fetcher and one partition's stream: bytes that were fetched and not yet taken, and what the
 //! reader wishes.
 //!
-//! The fetcher puts one answer's batches in and asks for more once they are gone; that is the back-pressure.
+//! The fetcher puts one answer's batches in and asks for more once the reader has begun with them, so that the next
+//! answer comes while this one is read; that is the back-pressure.
 
 use std::{
     collections::VecDeque,
@@ -31,7 +32,10 @@ pub(super) struct Lane {
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<Item>,
+    /// Of all items.
     bytes: usize,
+    /// How many items lie before those of the last answer; none once the reader has begun with that.
+    ahead: Option<usize>,
     /// What the items are parts of, unless they were copied out of it.
     answer: Option<Answer>,
     ends: Option<Ends>,
@@ -61,7 +65,8 @@ pub(super) enum Item {
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) has_ended: bool,
-    pub(super) is_taken: bool,
+    /// How many bytes are left, once the reader has begun with the last answer.
+    pub(super) begun: Option<usize>,
     pub(super) is_paused: bool,
     pub(super) seek: Option<Offset>,
 }
@@ -75,25 +80,24 @@ impl Lane {
 
     /// Puts in what the reader has to know. What is about a place that it has left is dropped.
     pub(super) fn put(&self, items: impl IntoIterator<Item = Item>) {
-        self.put_part(items, 0, None);
+        let mut state = self.lock();
+        if state.is_listened_to() {
+            state.items.extend(items);
+            wake(&mut state);
+        }
     }
 
-    /// Puts in what one answer brought, `bytes` of it, and the answer if that is kept by them.
-    pub(super) fn put_part(
-        &self,
-        items: impl IntoIterator<Item = Item>,
-        bytes: usize,
-        answer: Option<Answer>,
-    ) {
+    /// Puts in what one answer brought, and the answer if that is kept by them.
+    pub(super) fn put_part(&self, items: Vec<Item>, answer: Option<Answer>) {
         let mut state = self.lock();
-        if state.ended || state.seek.is_some() {
+        if !state.is_listened_to() || (state.paused && planted(Plant::FetchedDropped)) {
             return;
         }
-        if state.paused && planted(Plant::FetchedDropped) {
-            return;
+        if !items.is_empty() {
+            state.ahead = Some(state.items.len());
         }
+        state.bytes += items.iter().map(Item::bytes).sum::<usize>();
         state.items.extend(items);
-        state.bytes += bytes;
         state.answer = answer.or(state.answer.take());
         wake(&mut state);
     }
@@ -101,8 +105,7 @@ impl Lane {
     /// What is not taken yet, in bytes, and the answer that it is part of.
     pub(super) fn part(&self) -> Option<(Answer, usize)> {
         let state = self.lock();
-        let left = state.items.iter().map(Item::bytes).sum();
-        state.answer.clone().map(|answer| (answer, left))
+        state.answer.clone().map(|answer| (answer, state.bytes))
     }
 
     /// Copies what is there out of its answer, if that is one of these.
@@ -126,7 +129,7 @@ impl Lane {
         let mut state = self.lock();
         Look {
             has_ended: state.ended,
-            is_taken: state.bytes == 0,
+            begun: state.ahead.is_none().then_some(state.bytes),
             is_paused: state.paused,
             seek: state.seek.take(),
         }
@@ -174,9 +177,14 @@ impl Lane {
             state.waker = Some(cx.waker().clone());
             return Poll::Pending;
         };
+        state.bytes -= item.bytes();
+        let is_begun = state.ahead == Some(0);
+        state.ahead = state.ahead.and_then(|it| it.checked_sub(1));
         if state.items.is_empty() {
             state.clear();
-            drop(state);
+        }
+        drop(state);
+        if is_begun {
             self.room.notify_one();
         }
         Poll::Ready(Some(item))
@@ -200,9 +208,14 @@ impl Lane {
 }
 
 impl State {
+    /// Whether what comes is of the place where the reader is.
+    fn is_listened_to(&self) -> bool {
+        !self.ended && self.seek.is_none()
+    }
+
     fn clear(&mut self) {
         self.items.clear();
-        (self.bytes, self.answer) = (0, None);
+        (self.bytes, self.ahead, self.answer) = (0, None, None);
     }
 }
 
@@ -232,6 +245,7 @@ fn wake(state: &mut State) {
 mod tests {
     use std::future::poll_fn;
 
+    use futures_util::FutureExt;
     use vltava_wire::{
         Compression,
         record::{BatchBuilder, RecordSlices, Stamp, batches},
@@ -249,6 +263,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn more_is_asked_for_once_the_reader_has_begun_with_the_last_answer() {
+        let (bytes, one) = answer();
+        let lane = Lane::new(Arc::new(Notify::new()));
+        let part = |count: usize| {
+            let all = batches(bytes.slice(..count * one)).map(|it| it.expect("it is sound"));
+            all.map(|batch| Item::Batch { batch, high_watermark: 9 }).collect()
+        };
+        let look = || (lane.look().begun, lane.room.notified().now_or_never().is_some());
+        let take = async || drop(poll_fn(|cx| lane.poll_take(cx)).await);
+        assert_eq!(look(), (Some(0), false));
+        lane.put_part(part(2), None);
+        assert_eq!(look(), (None, false), "it waits");
+        take().await;
+        assert_eq!(look(), (Some(one), true), "begun, and told so");
+        lane.put_part(part(3), None);
+        take().await;
+        assert_eq!(look(), (None, false), "that was the rest of the first");
+        take().await;
+        assert_eq!(look(), (Some(2 * one), true));
+        lane.put_part(Vec::new(), None);
+        assert_eq!(look(), (Some(2 * one), false), "nothing came");
+    }
+
+    #[tokio::test]
     async fn what_is_left_of_an_answer_is_copied_when_answers_take_too_much() {
         let (bytes, part) = answer();
         let mut kept = Kept::new(6 * part);
@@ -259,7 +297,7 @@ mod tests {
             for (lane, batch) in lanes.iter().zip(batches(bytes.clone())) {
                 let batch = batch.expect("it is sound");
                 let items = [Item::Batch { batch, high_watermark: 9 }];
-                lane.put_part(items, part, Some(answer.clone()));
+                lane.put_part(items.into(), Some(answer.clone()));
             }
             (kept.is_too_much(), answer)
         };

@@ -247,7 +247,8 @@ impl Positions {
                 position.goes_on(now);
                 (position.state, position.served) = (State::At(next), self.served);
                 position.unread = false;
-                position.waiting = Some(Waiting { since: now, bytes });
+                let bytes = bytes + position.waiting.map_or(0, |before| before.bytes);
+                position.waiting = Some(Waiting { since: now, bytes, is_begun: false });
                 position.bytes_max = self.config.partition_bytes_max;
                 let ends = position.ends.expect("it was set with the answer");
                 let aborted = part.aborted_transactions.unwrap_or_default();

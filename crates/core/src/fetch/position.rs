@@ -22,7 +22,7 @@ pub(super) struct Position {
     pub(super) topic_id: Uuid,
     pub(super) state: State,
     pub(super) paused: bool,
-    /// An answer that waits for its reader.
+    /// What came and waits for its reader.
     pub(super) waiting: Option<Waiting>,
     /// A question about it is under way.
     pub(super) asked: bool,
@@ -61,6 +61,8 @@ pub(super) enum State {
 pub(super) struct Waiting {
     pub(super) since: Moment,
     pub(super) bytes: usize,
+    /// The reader is at the last answer of it, so the next may come meanwhile.
+    pub(super) is_begun: bool,
 }
 
 /// A replica to read from until then.
@@ -107,7 +109,12 @@ impl Position {
 
     /// Whether there is something to ask about it, now or a little later.
     pub(super) fn wants(&self) -> bool {
-        !self.asked && !self.paused && self.waiting.is_none() && self.state != State::Failed
+        !self.asked && !self.paused && !self.is_full() && self.state != State::Failed
+    }
+
+    /// Whether an answer waits that its reader has not begun with.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.is_some_and(|it| !it.is_begun)
     }
 
     pub(super) fn is_due(&self, now: Moment) -> bool {

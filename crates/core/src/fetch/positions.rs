@@ -1,7 +1,7 @@
 //! Where a consumer stands in each of its partitions, and what to ask of which broker next.
 //!
-//! One fetch is under way per broker, independent of the others. Each partition may have one answer waiting for its
-//! reader; until that is taken, the partition is left out and the others go on. Positions move by what was read, and
+//! One fetch is under way per broker, independent of the others. Each partition may have one answer waiting behind
+//! the one that is read; until its reader begins with that, the partition is left out and the others go on. Positions move by what was read, and
 //! otherwise only by an answer of the leader that says why: what answers change is in `answers`.
 
 use std::{
@@ -119,9 +119,12 @@ impl Positions {
         self.change(partition, |it| it.paused = false);
     }
 
-    /// The reader has taken the batches that waited: the next may come.
-    pub fn taken(&mut self, partition: &TopicPartition) {
-        self.change(partition, |it| it.waiting = None);
+    /// The reader has begun with the last answer that came, of which so many bytes are left: the next may come.
+    pub fn begun(&mut self, partition: &TopicPartition, bytes_left: usize) {
+        self.change(partition, |it| match &mut it.waiting {
+            Some(waiting) if bytes_left > 0 => (waiting.bytes, waiting.is_begun) = (bytes_left, true),
+            waiting => *waiting = None,
+        });
     }
 
     /// The offset that is asked for next; none before it is looked up, and after reading failed.
@@ -267,7 +270,7 @@ impl Positions {
             if position.node(now) != Some(node) {
                 continue;
             }
-            if let Some(waiting) = position.waiting.filter(|_| !position.paused) {
+            if let Some(waiting) = position.waiting.filter(|it| !it.is_begun && !position.paused) {
                 held = held.min(now.since(waiting.since).max(HELD_MIN));
             }
             if position.is_due(now) {

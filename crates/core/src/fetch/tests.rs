@@ -190,7 +190,7 @@ fn a_partition_whose_reader_is_busy_is_left_out_and_the_other_goes_on() {
     consumer.fetches(NOW);
     consumer.answered(NOW, &[(0, ErrorCode::None, batch(10, 1)), (1, ErrorCode::None, vec![])]);
     assert_eq!(consumer.fetches(NOW), Some((vec![(1, 10)], 5)), "held shortly, the reader may come back");
-    consumer.positions.taken(&orders(0));
+    consumer.positions.begun(&orders(0), 0);
     consumer.answered(NOW, &[(1, ErrorCode::None, vec![])]);
     assert_eq!(consumer.fetches(NOW), Some((vec![(1, 10), (0, 11)], 500)), "who got none comes first");
 }

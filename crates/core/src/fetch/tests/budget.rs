@@ -26,7 +26,7 @@ fn who_got_records_comes_last_the_next_time() {
         // The broker has room for one batch, and the first partition gets it.
         let first = asked[0];
         consumer.answered(NOW, &[(first, ErrorCode::None, batch(offset, 1))]);
-        consumer.positions.taken(&orders(first));
+        consumer.positions.begun(&orders(first), 0);
         orders_asked.push(first);
     }
     assert_eq!(orders_asked, [0, 1, 0, 1]);
@@ -45,7 +45,7 @@ fn a_batch_that_is_too_large_is_asked_for_with_more_room_until_it_comes() {
     }
     assert_eq!(room, [1 << 20, 2 << 20, 4 << 20]);
     assert_eq!(consumer.positions.offset(&orders(0)), Some(50));
-    consumer.positions.taken(&orders(0));
+    consumer.positions.begun(&orders(0), 0);
     let Some((_, Todo::Fetch { request, .. })) = consumer.poll(NOW) else { panic!("it goes on") };
     assert_eq!(request.topics[0].partitions[0].partition_max_bytes, 1 << 20, "as usual again");
 }
@@ -63,8 +63,25 @@ fn what_waits_for_its_reader_takes_room_until_it_is_taken() {
     assert_eq!(consumer.asks_for(), Some((vec![1], 1)), "one batch always comes");
     consumer.answered(NOW, &[]);
     consumer.positions.config.queue_bytes_max = 100;
-    consumer.positions.taken(&orders(0));
+    consumer.positions.begun(&orders(0), 0);
     assert_eq!(consumer.asks_for(), Some((vec![1, 0], 100)));
+}
+
+#[test]
+fn the_next_answer_is_asked_for_while_the_last_one_is_read_and_what_is_left_takes_room() {
+    let mut consumer = consumer(Reset::Fail);
+    consumer.positions.unassign(&orders(1));
+    consumer.positions.config.queue_bytes_max = 1_000;
+    consumer.asks_for().expect("nothing waits");
+    consumer.answered(NOW, &[(0, ErrorCode::None, batch(10, 3))]);
+    assert_eq!(consumer.asks_for(), None, "its reader has not begun with it");
+    consumer.positions.begun(&orders(0), 60);
+    assert_eq!(consumer.asks_for(), Some((vec![0], 940)));
+    let next = batch(13, 1);
+    consumer.answered(NOW, &[(0, ErrorCode::None, next.clone())]);
+    assert_eq!(consumer.asks_for(), None, "one waits behind the one that is read");
+    consumer.positions.begun(&orders(0), 0);
+    assert_eq!(consumer.asks_for(), Some((vec![0], 1_000)));
 }
 
 /// Three partitions, each led by a broker of its own.

@@ -44,7 +44,7 @@ fn a_replica_that_the_leader_names_is_read_from() {
     assert_eq!(consumer.asks(NOW), Some(NEAR));
     consumer.fetched(NOW, NEAR, answer(&[(0, ErrorCode::None, batch(10, 1))]));
     assert_eq!(consumer.positions.offset(&orders(0)), Some(11));
-    consumer.positions.taken(&orders(0));
+    consumer.positions.begun(&orders(0), 0);
     assert_eq!(consumer.asks(NOW), Some(NEAR), "and again");
 }
 

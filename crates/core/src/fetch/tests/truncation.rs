@@ -76,7 +76,7 @@ fn a_fetch_names_the_leader_and_who_wrote_what_was_read_last() {
     let mut consumer = reader(Reset::Fail, 10, -1);
     assert_eq!(consumer.reads(NOW), Some((NODE, 10, 3, -1)));
     consumer.answered(NOW, &[(0, ErrorCode::None, [written(10, 2, 2), written(12, 1, 3)].concat())]);
-    consumer.positions.taken(&orders(0));
+    consumer.positions.begun(&orders(0), 0);
     assert_eq!(consumer.reads(NOW), Some((NODE, 13, 3, 3)));
 }
 
