@@ -102,7 +102,7 @@ impl Member {
     }
 }
 
-/// As a request gave it: no longer than an `i32` of milliseconds.
-fn as_millis(duration: Duration) -> i32 {
+/// As requests and responses have it.
+pub(in crate::group) fn as_millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }

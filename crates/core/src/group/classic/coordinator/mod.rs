@@ -9,3 +9,4 @@ mod rebalance;
 
 pub(in crate::group) use convert::Share;
 pub(in crate::group) use group::{Group, ID_REQUIRED_SINCE, millis, rebalance_timeout};
+pub(in crate::group) use kept::as_millis;

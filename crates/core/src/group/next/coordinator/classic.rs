@@ -11,7 +11,6 @@ use vltava_wire::{
 
 use super::{
     Group, Partitions, World,
-    group::millis,
     heartbeat::set,
     member::{Classic, Member, State},
 };
@@ -20,7 +19,7 @@ use crate::{
     group::{
         assign::Subscriber,
         classic::{
-            coordinator::{ID_REQUIRED_SINCE, rebalance_timeout},
+            coordinator::{ID_REQUIRED_SINCE, millis, rebalance_timeout},
             protocol::{PROTOCOL_TYPE, assignment, subscribed},
         },
         coordinator::{Directory, Join, Limits},

@@ -1,9 +1,6 @@
 //! One group: its members, what each of them holds, and what of that is not recorded yet.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use vltava_wire::{ErrorCode, Uuid, messages::next_group::TopicPartitions};
 
@@ -234,11 +231,6 @@ impl Group {
     pub(in crate::group) fn empty_since(&self) -> Option<Timestamp> {
         self.empty_since
     }
-}
-
-/// Milliseconds of a request, where a negative number is none.
-pub(super) fn millis(given: i32) -> Duration {
-    Duration::from_millis(u64::try_from(given).unwrap_or(0))
 }
 
 /// Partitions as requests and records have them.

@@ -1,7 +1,5 @@
 //! A heartbeat: a member joins, leaves, says what it wants and holds, and is told how far it is.
 
-use std::time::Duration;
-
 use vltava_wire::{
     ErrorCode,
     messages::next_group::{Assignment, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse},
@@ -9,14 +7,17 @@ use vltava_wire::{
 
 use super::{
     Group, Partitions, Refusal, World,
-    group::{millis, read, write},
+    group::{read, write},
     member::{AWAY, Member, Progress},
     pattern::Pattern,
     target,
 };
 use crate::{
     Moment,
-    group::coordinator::{Beat, Limits},
+    group::{
+        classic::coordinator::{as_millis, millis},
+        coordinator::{Beat, Limits},
+    },
 };
 
 /// From this version on members name themselves.
@@ -306,8 +307,4 @@ pub(super) fn set<T: PartialEq>(field: &mut T, value: T) -> bool {
     let new = *field != value;
     *field = value;
     new
-}
-
-fn as_millis(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }

@@ -4,14 +4,17 @@ use std::collections::VecDeque;
 
 use super::{
     Group,
-    group::{millis, read, write},
+    group::{read, write},
     member::{Classic, Member, State},
     pattern::Pattern,
 };
 use crate::{
     Moment, Timestamp,
-    group::coordinator::{
-        ClassicWords, KeptNext, Limits, NextGroup, NextMember, NextMemberGone, NextTarget, Record,
+    group::{
+        classic::coordinator::{as_millis, millis},
+        coordinator::{
+            ClassicWords, KeptNext, Limits, NextGroup, NextMember, NextMemberGone, NextTarget, Record,
+        },
     },
 };
 
@@ -77,7 +80,7 @@ impl Group {
 impl Member {
     fn kept(&self, group_id: &str, id: &str) -> NextMember {
         let words = |classic: &Classic| ClassicWords {
-            session_timeout_ms: i32::try_from(classic.session_timeout.as_millis()).unwrap_or(i32::MAX),
+            session_timeout_ms: as_millis(classic.session_timeout),
             protocols: classic.protocols.clone(),
         };
         NextMember {
@@ -87,7 +90,7 @@ impl Member {
             rack_id: self.rack_id.clone(),
             client_id: self.client_id.clone(),
             client_host: self.client_host.clone(),
-            rebalance_timeout_ms: i32::try_from(self.rebalance_timeout.as_millis()).unwrap_or(i32::MAX),
+            rebalance_timeout_ms: as_millis(self.rebalance_timeout),
             topics: self.topics.iter().cloned().collect(),
             regex: self.pattern.as_ref().map(|pattern| pattern.text().to_owned()),
             assignor: self.assignor.clone(),
