@@ -23,6 +23,12 @@ pub struct Metrics {
     pub records_consumed: u64,
     /// Bytes of the batches that were fetched, compressed.
     pub bytes_fetched: u64,
+    /// How often members have joined a group, or had their shares changed by its coordinator.
+    pub rebalances: u64,
+    /// Signs of life that members have sent to their coordinators.
+    pub heartbeats: u64,
+    /// Those of them that were not answered.
+    pub heartbeats_failed: u64,
     /// Requests sent.
     pub requests: u64,
     /// Requests that had no answer, or one that refuses them.
@@ -64,6 +70,9 @@ pub(crate) struct Counters {
     pub(crate) bytes_produced: Counter,
     pub(crate) records_consumed: Counter,
     pub(crate) bytes_fetched: Counter,
+    pub(crate) rebalances: Counter,
+    pub(crate) heartbeats: Counter,
+    pub(crate) heartbeats_failed: Counter,
     pub(crate) requests: Counter,
     pub(crate) errors: Counter,
     pub(crate) connections: Counter,
@@ -87,6 +96,9 @@ impl Counters {
             bytes_produced: self.bytes_produced.read(),
             records_consumed: self.records_consumed.read(),
             bytes_fetched: self.bytes_fetched.read(),
+            rebalances: self.rebalances.read(),
+            heartbeats: self.heartbeats.read(),
+            heartbeats_failed: self.heartbeats_failed.read(),
             requests: self.requests.read(),
             errors: self.errors.read(),
             connections: self.connections.read(),

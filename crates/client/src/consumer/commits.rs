@@ -75,9 +75,10 @@ impl Consumer {
         let partitions: BTreeSet<_> = partitions.into_iter().collect();
         let deadline = client.context.now() + client.context.connection.call_timeout;
         let pool = Arc::new(Pool::new(client.context.clone()));
+        let asking = group::Asking::anybody(client.cluster.clone(), pool, group);
         let found = tokio::select! {
             biased;
-            found = group::committed(client.cluster.clone(), pool, group, partitions) => found?,
+            found = asking.committed(partitions) => found?,
             () = client.context.clock.sleep_until(deadline) => {
                 let what = format!("the offsets of group {} were not told in time", self.membership.group);
                 return Err(Error::new(ErrorKind::TimedOut).what(what));

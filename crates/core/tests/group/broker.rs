@@ -12,7 +12,7 @@ impl World {
             Ask::FindCoordinator => {
                 let error_code = if moved { ErrorCode::CoordinatorNotAvailable.code() } else { 0 };
                 let found = Coordinator { error_code, ..Coordinator::default() };
-                self.answer(connection, call, Answer::Coordinator(found));
+                self.answer(connection, call, Answer::Coordinator { found, next: None });
             }
             Ask::Join(request) => {
                 let join = Join {
@@ -38,13 +38,13 @@ impl World {
                 let code = if moved { Err(ErrorCode::NotCoordinator) } else { self.store(&request) };
                 self.answer(connection, call, Answer::Commit(commit_response(&request, code)));
             }
-            Ask::Leave(member_id) => {
-                let members = vec![MemberIdentity { member_id, ..MemberIdentity::default() }];
-                let request =
-                    LeaveGroupRequest { group_id: "g".to_owned(), members, ..LeaveGroupRequest::default() };
+            Ask::Leave(member) => {
+                let (group_id, members) = ("g".to_owned(), vec![member]);
+                let request = LeaveGroupRequest { group_id, members, ..LeaveGroupRequest::default() };
                 self.groups.on_leave(self.now, VERSION, request);
                 self.answer(connection, call, Answer::Leave);
             }
+            Ask::NextHeartbeat(_) => panic!("the coordinator did not say that it knows that"),
         }
     }
 

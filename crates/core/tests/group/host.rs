@@ -38,6 +38,8 @@ impl World {
                 self.later(rest, Event::AtRest { member: id, ticket });
             }
             Step::Lost(_) => self.drop_share(id),
+            Step::Rebalancing(_) => (),
+            Step::Resolve(ids) => panic!("seed {}: the classic protocol has no ids: {ids:?}", self.seed),
             Step::Committed(commit, outcome) => self.committed(id, commit, outcome),
             Step::Left => {
                 let host = self.hosts.remove(&id).expect("it spoke");
@@ -101,6 +103,7 @@ impl World {
                     offset: *position,
                     leader_epoch: 0,
                     metadata: String::new(),
+                    backwards: false,
                 });
             }
         }
@@ -145,9 +148,9 @@ impl World {
     }
 
     pub(super) fn counted(&mut self, id: Id) {
-        let counts = [(TOPICS[0].0.to_owned(), self.partitions), (TOPICS[1].0.to_owned(), TOPICS[1].1)];
+        let counts = [(TOPICS[0].0, self.partitions as usize), (TOPICS[1].0, TOPICS[1].1 as usize)];
         let Some(host) = self.hosts.get_mut(&id) else { return };
-        host.member.on_counts(&BTreeMap::from(counts));
+        host.member.on_topics(&Topics::from_iter(counts));
         self.drive(id);
     }
 }

@@ -15,16 +15,18 @@ use vltava_core::{
     Moment, Rng, Timestamp, TopicPartition,
     group::{
         Committed, Offsets,
+        assign::Topics,
         coordinator::{self, Groups, Join, Kept, Limits, Output, Token},
         member::{
-            Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Member, Refusal, Step, Ticket,
+            Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Member, Parting, Refusal, Step,
+            Ticket,
         },
     },
 };
 use vltava_wire::{
     ErrorCode,
     messages::{
-        group::{Coordinator, LeaveGroupRequest, MemberIdentity},
+        group::{Coordinator, LeaveGroupRequest},
         offsets::{
             OffsetCommitRequest, OffsetCommitResponse, OffsetCommitResponsePartition,
             OffsetCommitResponseTopic,
@@ -307,7 +309,7 @@ impl World {
         let deadline = self.now + Duration::from_secs(5);
         let host = self.hosts.get_mut(&id).expect("one of them");
         host.is_leaving = true;
-        host.member.leave(deadline);
+        host.member.leave(deadline, Parting::Usual);
         self.drive(id);
     }
 

@@ -1,6 +1,11 @@
-//! What a member asks, over connections of its own: a parked JoinGroup blocks one, and must not block anybody else.
+//! What a member asks, over connections of its own. A broker serves one request of a connection after the other, and
+//! parks a join until all have joined: it has a connection to itself, so that the member can beat and commit meanwhile.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use vltava_core::{
@@ -8,7 +13,7 @@ use vltava_core::{
     group::member::{Answer, Ask, CallId},
 };
 use vltava_wire::{
-    Class, ErrorCode, Request, Uuid,
+    Api, Class, ErrorCode, Request, Uuid,
     messages::{Coordinator, LeaveGroupRequest, MemberIdentity, OffsetCommitRequest, OffsetCommitResponse},
 };
 
@@ -30,8 +35,9 @@ pub(super) struct Calls {
     pool: Arc<Pool>,
     link: Option<Link>,
     running: FuturesUnordered<BoxFuture<(CallId, Result<Outcome>)>>,
-    /// A join or a sync that waits in the broker.
-    parked: Option<CallId>,
+    /// Where joins and syncs wait in the broker, and which of them do.
+    parking: Arc<Pool>,
+    parked: BTreeSet<CallId>,
 }
 
 /// What came of a call.
@@ -44,8 +50,10 @@ pub(super) enum Outcome {
 
 impl Calls {
     pub(super) fn new(cluster: Cluster, group: Arc<str>) -> Self {
-        let pool = Arc::new(Pool::new(cluster.context().clone()));
-        Self { cluster, group, pool, link: None, running: FuturesUnordered::new(), parked: None }
+        let pool = || Arc::new(Pool::new(cluster.context().clone()));
+        let (pool, parking) = (pool(), pool());
+        let (running, parked) = (FuturesUnordered::new(), BTreeSet::new());
+        Self { cluster, group, pool, link: None, running, parking, parked }
     }
 
     /// The connections of the member.
@@ -56,18 +64,18 @@ impl Calls {
     pub(super) fn begin(&mut self, call: CallId, ask: Ask, timeout: Duration) {
         match ask {
             Ask::FindCoordinator => self.find(call, timeout),
-            Ask::Join(request) => {
-                self.parked = Some(call);
-                self.send(call, timeout, move |_| request, |response, _| Answer::Join(response));
-            }
-            Ask::Sync(request) => {
-                self.parked = Some(call);
-                self.send(call, timeout, move |_| request, |response, _| Answer::Sync(response));
-            }
+            Ask::Join(request) => self.park(call, timeout, request, Answer::Join),
+            Ask::Sync(request) => self.park(call, timeout, request, Answer::Sync),
             Ask::Heartbeat(request) => {
                 self.send(call, timeout, move |_| request, |response, _| Answer::Heartbeat(response));
             }
-            Ask::Leave(member_id) => self.leave(call, timeout, member_id),
+            Ask::NextHeartbeat(request) => {
+                self.send(call, timeout, move |_| request, |response, _| Answer::NextHeartbeat(response));
+            }
+            Ask::Leave(member) => {
+                let group_id = self.group.to_string();
+                self.send(call, timeout, |version| leave(group_id, member, version), |_, _| Answer::Leave);
+            }
             Ask::Commit(request) => self.commit(call, timeout, request),
         }
     }
@@ -85,25 +93,33 @@ impl Calls {
             cluster.on_refusal(&target, ErrorCode::NotCoordinator);
             let found = cluster.link(&Attempt { pool: &pool, target, deadline }).await.map(Outcome::Found);
             let outcome = found.or_else(|error| match error.code() {
-                Some(code) => Ok(Outcome::Answered(not_found(code))),
+                Some(code) => Ok(Outcome::Answered(told(code, None))),
                 None => Err(error),
             });
             (call, outcome)
         }));
     }
 
-    /// Leaves over a new connection if a request waits on the old one: behind it, this one would wait too.
-    fn leave(&mut self, call: CallId, timeout: Duration, member_id: String) {
-        if self.parked.is_some() {
-            self.pool = Arc::new(Pool::new(self.cluster.context().clone()));
+    /// Asks what may wait in the broker for long. Behind one that nobody waits for any more, it would wait too.
+    fn park<R: Request + Clone + Sync + 'static>(
+        &mut self,
+        call: CallId,
+        timeout: Duration,
+        request: R,
+        read: fn(R::Response) -> Answer,
+    ) where
+        R::Response: Send,
+    {
+        if !self.parked.is_empty() {
+            self.parking = Arc::new(Pool::new(self.cluster.context().clone()));
         }
-        let (cluster, pool, target) = (self.cluster.clone(), self.pool.clone(), self.target());
+        self.parked.insert(call);
+        let (cluster, pool, target) = (self.cluster.clone(), self.parking.clone(), self.target());
         let deadline = cluster.context().now() + timeout;
-        let group_id = self.group.to_string();
         self.running.push(Box::pin(async move {
             let attempt = Attempt { pool: &pool, target, deadline };
-            let left = cluster.attempt(&attempt, |version| leave(group_id, member_id, version)).await;
-            (call, left.map(|_| Outcome::Answered(Answer::Leave)))
+            let answer = cluster.attempt(&attempt, |_| request).await;
+            (call, answer.map(|response| Outcome::Answered(read(response))))
         }));
     }
 
@@ -175,11 +191,12 @@ impl Calls {
     /// The next call that ended; never completes while none is under way. Cancel-safe.
     pub(super) async fn next(&mut self) -> (CallId, Result<Answer>) {
         let Some((call, outcome)) = self.running.next().await else { return std::future::pending().await };
-        self.parked.take_if(|parked| *parked == call);
+        self.parked.remove(&call);
         let answer = match outcome {
             Ok(Outcome::Found(link)) => {
+                let next = link.version(Api::ConsumerGroupHeartbeat).ok();
                 self.link = Some(link);
-                Ok(Answer::Coordinator(Coordinator::default()))
+                Ok(told(ErrorCode::None, next))
             }
             Ok(Outcome::Answered(answer)) => Ok(answer),
             Err(error) => {
@@ -191,18 +208,16 @@ impl Calls {
     }
 }
 
-fn not_found(code: ErrorCode) -> Answer {
-    Answer::Coordinator(Coordinator { error_code: code.code(), ..Coordinator::default() })
+fn told(code: ErrorCode, next: Option<i16>) -> Answer {
+    Answer::Coordinator { found: Coordinator { error_code: code.code(), ..Coordinator::default() }, next }
 }
 
-fn leave(group_id: String, member_id: String, version: i16) -> LeaveGroupRequest {
-    match version {
-        ..LEAVE_MANY_SINCE => LeaveGroupRequest { group_id, member_id, ..LeaveGroupRequest::default() },
-        _ => {
-            let members = vec![MemberIdentity { member_id, ..MemberIdentity::default() }];
-            LeaveGroupRequest { group_id, members, ..LeaveGroupRequest::default() }
-        }
-    }
+fn leave(group_id: String, member: MemberIdentity, version: i16) -> LeaveGroupRequest {
+    let (member_id, members) = match version {
+        ..LEAVE_MANY_SINCE => (member.member_id, Vec::new()),
+        _ => (String::new(), vec![member]),
+    };
+    LeaveGroupRequest { group_id, member_id, members }
 }
 
 /// Gives topics that are answered for by id their names back.

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use tokio::sync::watch;
 use tracing::debug;
 use vltava_core::{TopicPartition, cluster::Target};
 use vltava_wire::{
@@ -24,6 +25,8 @@ use crate::{
 
 /// From this version on offsets of open transactions can be waited for.
 const STABLE_SINCE: i16 = 7;
+/// From this version on members of the consumer protocol say who they are.
+const FENCED_SINCE: i16 = 9;
 
 /// What a group has committed for a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,31 +38,67 @@ pub(in crate::consumer) struct Committed {
     pub(in crate::consumer) metadata: String,
 }
 
-/// The offset and the note that the group committed last for each partition that it committed.
-pub(in crate::consumer) async fn committed(
-    cluster: Cluster,
-    pool: Arc<Pool>,
-    group: Arc<str>,
-    partitions: BTreeSet<TopicPartition>,
-) -> Result<BTreeMap<TopicPartition, Committed>> {
-    if partitions.is_empty() {
-        return Ok(BTreeMap::new());
+/// The member and its epoch, where the group is one of the consumer protocol and knows it.
+pub(super) type Identity = Option<(String, i32)>;
+
+/// Who asks for a group's offsets, and whom.
+pub(in crate::consumer) struct Asking {
+    pub(super) cluster: Cluster,
+    pub(super) pool: Arc<Pool>,
+    pub(super) group: Arc<str>,
+    /// Who the member is by now: an epoch that is over is refused, and the question asked again in the next.
+    pub(super) identity: watch::Receiver<Identity>,
+}
+
+impl Asking {
+    /// Who is no member of the group, or need not be.
+    pub(in crate::consumer) fn anybody(cluster: Cluster, pool: Arc<Pool>, group: Arc<str>) -> Self {
+        Self { cluster, pool, group, identity: watch::channel(None).1 }
     }
-    let context = cluster.context().clone();
-    let mut rng = context.rng();
-    for failures in 1.. {
-        let failure = match ask(&cluster, &pool, &group, &partitions).await {
-            Ok(found) => return Ok(found),
-            Err(failure) => failure,
-        };
-        if is_final(&failure) {
-            return Err(failure.doing(format!("fetching the offsets that group {group} has committed")));
+
+    /// The offset and the note that the group committed last for each partition that it committed.
+    pub(in crate::consumer) async fn committed(
+        self,
+        partitions: BTreeSet<TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, Committed>> {
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        debug!(%group, error = %failure, "asking again for committed offsets");
-        let pause = context.connection.backoff.after(failures, &mut rng);
-        context.clock.sleep_until(context.now() + pause).await;
+        let (group, context) = (&self.group, self.cluster.context());
+        let mut rng = context.rng();
+        for failures in 1.. {
+            let failure = match self.ask(&partitions).await {
+                Ok(found) => return Ok(found),
+                Err(failure) => failure,
+            };
+            if is_final(&failure) {
+                return Err(failure.doing(format!("fetching the offsets that group {group} has committed")));
+            }
+            debug!(%group, error = %failure, "asking again for committed offsets");
+            let pause = context.connection.backoff.after(failures, &mut rng);
+            context.clock.sleep_until(context.now() + pause).await;
+        }
+        unreachable!("the loop ends with an answer")
     }
-    unreachable!("the loop ends with an answer")
+
+    /// Asks once.
+    async fn ask(
+        &self,
+        partitions: &BTreeSet<TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, Committed>> {
+        let Self { cluster, pool, group, .. } = self;
+        let target = Target::Coordinator(group.clone());
+        let deadline = cluster.context().now() + cluster.context().connection.request_timeout;
+        let attempt = Attempt { pool, target: target.clone(), deadline };
+        let topics = by_topic(cluster, partitions);
+        let identity = self.identity.borrow().clone();
+        let build = |version| request(group, &topics, identity, version);
+        let response = cluster.attempt(&attempt, build).await?;
+        read(response, &topics).map_err(|code| {
+            cluster.on_refusal(&target, code);
+            Error::refused(code)
+        })
+    }
 }
 
 /// Whether asking again is of no use. A broker that fails by something it has no name for may be well again soon.
@@ -69,24 +108,6 @@ fn is_final(failure: &Error) -> bool {
         Some(code) => matches!(code.class(), Class::Fatal | Class::Denied | Class::Fenced),
         None => !failure.is_retriable(),
     }
-}
-
-/// Asks once.
-async fn ask(
-    cluster: &Cluster,
-    pool: &Pool,
-    group: &Arc<str>,
-    partitions: &BTreeSet<TopicPartition>,
-) -> Result<BTreeMap<TopicPartition, Committed>> {
-    let target = Target::Coordinator(group.clone());
-    let deadline = cluster.context().now() + cluster.context().connection.request_timeout;
-    let attempt = Attempt { pool, target: target.clone(), deadline };
-    let topics = by_topic(cluster, partitions);
-    let response = cluster.attempt(&attempt, |version| request(group, &topics, version)).await?;
-    read(response, &topics).map_err(|code| {
-        cluster.on_refusal(&target, code);
-        Error::refused(code)
-    })
 }
 
 /// Partitions of a topic, and its id if it has one.
@@ -102,7 +123,7 @@ fn by_topic(cluster: &Cluster, partitions: &BTreeSet<TopicPartition>) -> Topics 
     topics
 }
 
-fn request(group: &str, topics: &Topics, version: i16) -> OffsetFetchRequest {
+fn request(group: &str, topics: &Topics, identity: Identity, version: i16) -> OffsetFetchRequest {
     let require_stable = version >= STABLE_SINCE;
     if version < GROUPS_SINCE {
         let topic = |(name, (_, numbers)): (&Arc<str>, &(Uuid, Vec<i32>))| OffsetFetchRequestTopic {
@@ -123,7 +144,11 @@ fn request(group: &str, topics: &Topics, version: i16) -> OffsetFetchRequest {
         partition_indexes: numbers.clone(),
     };
     let topics = Some(topics.iter().map(topic).collect());
-    let asked = OffsetFetchRequestGroup { group_id: group.to_owned(), topics, ..Default::default() };
+    let (member_id, member_epoch) = match identity {
+        Some((id, epoch)) if version >= FENCED_SINCE => (Some(id), epoch),
+        _ => (None, -1),
+    };
+    let asked = OffsetFetchRequestGroup { group_id: group.to_owned(), member_id, member_epoch, topics };
     OffsetFetchRequest { groups: vec![asked], require_stable, ..Default::default() }
 }
 
@@ -183,15 +208,19 @@ fn check(code: i16) -> Result<(), ErrorCode> {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Mutex, time::Duration};
+
     use vltava_wire::{
-        frame,
+        Api, frame,
         messages::{
+            Coordinator, FindCoordinatorResponse, MetadataResponse, MetadataResponseBroker,
             OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
             OffsetFetchResponseTopic, OffsetFetchResponseTopics,
         },
     };
 
     use super::*;
+    use crate::{config, tests::peer::Peer};
 
     const ID: Uuid = Uuid(7);
 
@@ -258,6 +287,7 @@ mod tests {
         for (code, expected) in [
             (ErrorCode::UnknownServerError, false),
             (ErrorCode::CoordinatorLoadInProgress, false),
+            (ErrorCode::StaleMemberEpoch, false),
             (ErrorCode::GroupAuthorizationFailed, true),
             (ErrorCode::InvalidGroupId, true),
         ] {
@@ -268,10 +298,68 @@ mod tests {
     #[test]
     fn every_version_asks_in_its_own_words() {
         for version in 1..=10 {
-            let request = request("audit", &topics(), version);
+            let identity = Some(("me".to_owned(), 3));
+            let request = request("audit", &topics(), identity, version);
+            let epoch = request.groups.first().map_or(-1, |it| it.member_epoch);
+            assert_eq!(epoch, if version >= FENCED_SINCE { 3 } else { -1 });
             frame::request(version, 1, None, &request)
                 .unwrap_or_else(|error| panic!("version {version}: {error}"));
             assert_eq!(request.groups.is_empty(), version < GROUPS_SINCE);
         }
+    }
+
+    /// C7.
+    #[tokio::test(start_paused = true)]
+    async fn offsets_asked_for_in_an_epoch_that_is_over_are_asked_for_again_in_the_next() {
+        let epochs = Arc::new(Mutex::new(Vec::new()));
+        let heard = epochs.clone();
+        let peer = Peer::new(move |mut asked| match asked.api() {
+            Api::Metadata => {
+                let (host, port) = ("peer".into(), 9092);
+                let broker = MetadataResponseBroker { node_id: 1, host, port, ..Default::default() };
+                asked.answer(&MetadataResponse { brokers: vec![broker], ..Default::default() })
+            }
+            Api::FindCoordinator => {
+                let (host, port) = ("peer".to_owned(), 9092);
+                let found = Coordinator { node_id: 1, host, port, ..Default::default() };
+                asked.answer(&FindCoordinatorResponse { coordinators: vec![found], ..Default::default() })
+            }
+            _ => {
+                let request: OffsetFetchRequest = asked.read();
+                let epoch = request.groups[0].member_epoch;
+                heard.lock().expect("nobody panicked").push(epoch);
+                let code = if epoch < 4 { ErrorCode::StaleMemberEpoch } else { ErrorCode::None };
+                let partition = |partition_index| OffsetFetchResponsePartitions {
+                    partition_index,
+                    committed_offset: 5,
+                    ..Default::default()
+                };
+                let partitions = if epoch < 4 { Vec::new() } else { vec![partition(0)] };
+                let topic =
+                    OffsetFetchResponseTopics { name: "orders".into(), partitions, ..Default::default() };
+                let group = OffsetFetchResponseGroup {
+                    error_code: code.code(),
+                    topics: vec![topic],
+                    ..Default::default()
+                };
+                asked.answer(&OffsetFetchResponse { groups: vec![group], ..Default::default() })
+            }
+        });
+        let context = peer.context(config::Connection::default());
+        let addresses = vec!["peer:9092".parse().expect("an address")];
+        let cluster = Cluster::connect(context.clone(), addresses).await.expect("the peer answers");
+        let (tells, identity) = watch::channel(Some(("me".to_owned(), 3)));
+        let pool = Arc::new(Pool::new(context));
+        let asking = Asking { cluster, pool, group: "audit".into(), identity };
+        let partition = TopicPartition::new("orders", 0);
+        let asked = asking.committed(BTreeSet::from([partition.clone()]));
+        let epoch_ends = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            tells.send_replace(Some(("me".to_owned(), 4)));
+        };
+        let (found, ()) = tokio::join!(asked, epoch_ends);
+        assert_eq!(found.expect("it is told")[&partition].offset, 5);
+        let epochs = epochs.lock().expect("nobody panicked").clone();
+        assert!(epochs.len() > 1 && epochs.iter().rev().skip(1).all(|it| *it == 3), "{epochs:?}");
     }
 }

@@ -7,25 +7,27 @@ use std::{
 };
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info};
 use vltava_core::{
     Moment, TopicPartition,
-    group::member::{self, Answer, CallId, CommitId, Config, Failure, Member, Refusal, Step, Ticket},
+    group::member::{self, Answer, Ask, CallId, CommitId, Failure, Member, Parting, Refusal, Step, Ticket},
     planted::{Plant, planted},
 };
 
 use super::{
     assigning::{Assignings, Offsets},
     calls::Calls,
-    committed::committed,
+    committed::{Asking, Identity},
+    lookout::Lookout,
     outbox::Outbox,
+    settings::{Settings, member, parting},
 };
 use crate::{
     Client,
     alarm::Alarm,
-    cluster::{Cluster, Interest, InterestInAll},
-    config::{self, StartOffset},
+    cluster::{Cluster, InterestInAll},
+    config::StartOffset,
     consumer::{
         AssignmentId, Commit, Committer, Event, Events, Offset, Revocation,
         events::Order,
@@ -43,17 +45,12 @@ const ORDERS_MAX: usize = 64;
 /// Topics that a leader has never heard of are waited for so long; without an answer they are shared out later.
 const COUNT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a member needs to know.
-pub(in crate::consumer) struct Settings {
-    pub(in crate::consumer) group: Arc<str>,
-    pub(in crate::consumer) subscription: Subscription,
-    pub(in crate::consumer) consumer: config::Consumer,
-}
-
 /// The task's state.
 pub(in crate::consumer) struct Driver {
     group: Arc<str>,
     start: StartOffset,
+    /// How the member parts from its group.
+    parting: Parting,
     context: Arc<Context>,
     cluster: Cluster,
     member: Member,
@@ -72,11 +69,14 @@ pub(in crate::consumer) struct Driver {
     /// What is being fetched.
     assigned: BTreeSet<TopicPartition>,
     counting: Option<Counting>,
-    /// Keeps topics in the cluster's view: ours, and those of the members that we assign to.
-    interests: BTreeMap<String, Interest>,
-    /// Keeps all topics there, where some are picked by a pattern.
+    lookout: Lookout,
+    /// Keeps all topics in the cluster's view, where some are picked by a pattern.
     _all: Option<InterestInAll>,
     subscription: Subscription,
+    /// Who the member is in a group of the consumer protocol.
+    identity: watch::Sender<Identity>,
+    /// The latest sign of life.
+    beating: Option<CallId>,
     news: Reader,
     alarm: Alarm,
     stage: Stage,
@@ -113,20 +113,13 @@ impl Driver {
         let Settings { group, subscription, consumer } = settings;
         let (context, cluster) = (client.context.clone(), client.cluster.clone());
         let topics = cluster.view(|view| subscription.topics(view));
-        let config = Config {
-            group_id: group.to_string(),
-            topics: topics.clone(),
-            session_timeout: consumer.session_timeout,
-            rebalance_timeout: consumer.rebalance_timeout,
-            heartbeat_interval: consumer.heartbeat_interval,
-            request_timeout: context.connection.request_timeout,
-            backoff: context.connection.backoff,
-        };
+        let (config, parting) = (member(&group, topics.clone(), &consumer, &context), parting(&consumer));
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let (told, events) = mpsc::channel(1);
         let committer = Committer::new(orders, consumer.auto_store, context.clone());
         let mut driver = Self {
             start: consumer.start,
+            parting,
             member: Member::new(config, context.rng()),
             calls: Calls::new(cluster.clone(), group.clone()),
             fetcher: Fetcher::for_member(client, consumer),
@@ -140,9 +133,11 @@ impl Driver {
             assigning: Assignings::default(),
             assigned: BTreeSet::new(),
             counting: None,
-            interests: BTreeMap::new(),
+            lookout: Lookout::new(cluster.clone()),
             _all: matches!(subscription, Subscription::Pattern(_)).then(|| cluster.interest_in_all()),
             subscription,
+            identity: watch::Sender::new(None),
+            beating: None,
             news: cluster.news(),
             alarm: Alarm::new(context.clock.clone()),
             stage: Stage::AtWork,
@@ -150,7 +145,7 @@ impl Driver {
             context,
             cluster,
         };
-        driver.want(&topics);
+        driver.lookout.want(&topics);
         let teller = driver.fetcher.teller().clone();
         (driver, Events::new(events, teller, &committer), committer)
     }
@@ -161,6 +156,7 @@ impl Driver {
             while let Some(step) = self.member.poll(self.context.now()) {
                 self.act(step);
             }
+            self.tell_identity();
             if self.stage == Stage::Ending && self.outbox.is_empty() {
                 break;
             }
@@ -214,11 +210,25 @@ impl Driver {
 
     fn act(&mut self, step: Step) {
         match step {
-            Step::Call { call, ask, timeout } => self.calls.begin(call, ask, timeout),
+            Step::Call { call, ask, timeout } => {
+                if matches!(ask, Ask::Heartbeat(_) | Ask::NextHeartbeat(_)) {
+                    self.beating = Some(call);
+                    self.context.counters.heartbeats.add(1);
+                }
+                self.calls.begin(call, ask, timeout);
+            }
             Step::Count(topics) => {
-                self.want(&topics);
+                self.lookout.want(&topics);
                 self.counting = Some(Counting { topics, until: self.context.now() + COUNT_PATIENCE });
                 self.count(self.context.now());
+            }
+            Step::Resolve(ids) => {
+                self.lookout.seek(ids);
+                self.count(self.context.now());
+            }
+            Step::Rebalancing(reason) => {
+                info!(group = %self.group, %reason, "rebalancing");
+                self.context.counters.rebalances.add(1);
             }
             Step::Assigned(assignment, partitions) => self.assign(AssignmentId(assignment.0), partitions),
             Step::Revoked { ticket, partitions, deadline } => self.revoke(ticket, partitions, deadline),
@@ -244,7 +254,9 @@ impl Driver {
     fn assign(&mut self, assignment: AssignmentId, partitions: BTreeSet<TopicPartition>) {
         info!(group = %self.group, partitions = partitions.len(), assignment = assignment.0, "assigned");
         let pool = self.calls.pool().clone();
-        let committed = committed(self.cluster.clone(), pool, self.group.clone(), partitions.clone());
+        let (cluster, group) = (self.cluster.clone(), self.group.clone());
+        let asking = Asking { cluster, pool, group, identity: self.identity.subscribe() };
+        let committed = asking.committed(partitions.clone());
         self.assigning.push(assignment, partitions, Box::pin(committed));
     }
 
@@ -339,7 +351,7 @@ impl Driver {
     fn fail(&mut self, error: Error) {
         self.stop_fetching();
         self.outbox.push(Err(error));
-        self.member.leave(self.context.now() + self.context.connection.request_timeout);
+        self.member.leave(self.context.now() + self.context.connection.request_timeout, self.parting);
     }
 
     // What the user says
@@ -353,10 +365,10 @@ impl Driver {
             }
             Order::Leave { done, .. } if self.stage == Stage::Ending => drop(done.send(Ok(()))),
             Order::Away => self.member.on_away(now),
-            Order::Back => self.member.on_back(now),
+            Order::Back => self.member.on_back(),
             Order::Leave { within, done } => {
                 self.leaving.push(done);
-                self.member.leave(now + within);
+                self.member.leave(now + within, self.parting);
             }
         }
     }
@@ -386,7 +398,7 @@ impl Driver {
     /// Nobody uses the member any more: its partitions are better off with others.
     fn leave_if_abandoned(&mut self, now: Moment) {
         if self.is_abandoned() {
-            self.member.leave(now + self.context.connection.request_timeout);
+            self.member.leave(now + self.context.connection.request_timeout, self.parting);
         }
     }
 
@@ -394,6 +406,9 @@ impl Driver {
 
     fn broken(&mut self, now: Moment, call: CallId, error: Error) {
         debug!(group = %self.group, %error, "a call to the coordinator failed");
+        if self.beating == Some(call) {
+            self.context.counters.heartbeats_failed.add(1);
+        }
         if error.is_retriable() || error.kind() == ErrorKind::Closed {
             return self.member.on_broken(now, call);
         }
@@ -404,34 +419,39 @@ impl Driver {
     fn subscribe(&mut self) {
         if matches!(self.subscription, Subscription::Pattern(_)) {
             let topics = self.cluster.view(|view| self.subscription.topics(view));
-            self.want(&topics);
+            self.lookout.want(&topics);
             self.member.subscribe(topics);
         }
     }
 
-    fn want(&mut self, topics: &BTreeSet<String>) {
-        for topic in topics {
-            let interest = || self.cluster.interest(&Arc::from(&**topic));
-            self.interests.entry(topic.clone()).or_insert_with(interest);
-        }
-    }
-
-    /// Tells the machine how many partitions there are. A leader that asked gets its answer once all topics are
-    /// known, or when it has waited long enough.
+    /// Tells the machine what there is. A leader that asked gets its answer once all topics are known, or when it has
+    /// waited long enough.
     fn count(&mut self, now: Moment) {
-        let partitions = |name: &String| {
-            let count = self.cluster.view(|view| view.topic(name).map(|topic| topic.partitions.len()))?;
-            Some((name.clone(), i32::try_from(count).unwrap_or(i32::MAX)))
-        };
-        let counts: BTreeMap<String, i32> = self.interests.keys().filter_map(partitions).collect();
+        let names = self.lookout.names();
+        if !names.is_empty() {
+            self.member.on_names(&names);
+        }
+        let there = self.lookout.topics(now);
         if let Some(Counting { topics, until }) = &self.counting
             && *until > now
-            && !topics.iter().all(|topic| counts.contains_key(topic))
+            && !topics.iter().all(|topic| self.lookout.knows(topic))
         {
             return;
         }
         self.counting = None;
-        self.member.on_counts(&counts);
+        self.member.on_topics(&there);
+    }
+
+    /// Who asks for offsets on the member's behalf says who it is by now.
+    fn tell_identity(&self) {
+        let identity = self.member.identity().filter(|_| self.member.is_next() == Some(true));
+        self.identity.send_if_modified(|told| {
+            let is_news = told.as_ref().map(|(id, epoch)| (&**id, *epoch)) != identity;
+            if is_news {
+                *told = identity.map(|(id, epoch)| (id.to_owned(), epoch));
+            }
+            is_news
+        });
     }
 
     fn no_offset(&self, partition: &TopicPartition) -> Error {
@@ -460,5 +480,12 @@ impl Driver {
 fn commit(commit: Commit) -> member::Commit {
     let Commit { topic_partition, assignment, offset, leader_epoch, metadata } = commit;
     let assignment = member::AssignmentId(assignment.0);
-    member::Commit { partition: topic_partition, assignment, offset, leader_epoch, metadata }
+    member::Commit {
+        partition: topic_partition,
+        assignment,
+        offset,
+        leader_epoch,
+        metadata,
+        backwards: false,
+    }
 }

@@ -7,7 +7,10 @@ mod assigning;
 mod calls;
 mod committed;
 mod driver;
+mod lookout;
 mod outbox;
+mod settings;
 
-pub(super) use committed::{Committed, committed};
-pub(super) use driver::{Driver, Settings};
+pub(super) use committed::{Asking, Committed};
+pub(super) use driver::Driver;
+pub(super) use settings::Settings;

@@ -1,5 +1,7 @@
 //! The classic group protocol: members join, one of them assigns, all sync, and each change begins anew.
 
 pub(in crate::group) mod coordinator;
-pub(in crate::group) mod member;
+mod member;
 pub mod protocol;
+
+pub(in crate::group) use member::Member;

@@ -27,6 +27,8 @@ pub struct Commit {
     pub leader_epoch: i32,
     /// The reader's own note, returned with the offset.
     pub metadata: String,
+    /// Whether it counts even if more was committed before; without, offsets only go forward.
+    pub backwards: bool,
 }
 
 /// Why a commit did not count.

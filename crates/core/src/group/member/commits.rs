@@ -60,6 +60,8 @@ pub(in crate::group) enum Verdict {
     CoordinatorMoved,
     /// The group is rebalancing.
     Rebalance,
+    /// The coordinator knows the member by a newer epoch.
+    Stale,
     /// The coordinator does not take this member and generation any more.
     Expelled(ErrorCode),
 }
@@ -134,7 +136,7 @@ impl Commits {
                 // The same request names the partition twice: it still gets one answer for both.
                 self.waits.get_mut(&id).expect("it was just put in").partitions -= 1;
             }
-            if commit.offset >= pending.commit.offset {
+            if commit.backwards || commit.offset >= pending.commit.offset {
                 pending.commit = commit;
             }
             return;
@@ -294,9 +296,9 @@ impl Commits {
 impl Commit {
     /// Whether storing this makes storing the other needless.
     fn covers(&self, other: &Commit) -> bool {
-        self.assignment == other.assignment
-            && (self.offset > other.offset
-                || (self.offset == other.offset && self.metadata == other.metadata))
+        let is_ahead = self.offset > other.offset && !other.backwards;
+        let is_same = self.offset == other.offset && self.metadata == other.metadata;
+        self.assignment == other.assignment && (is_ahead || is_same)
     }
 }
 
@@ -313,12 +315,16 @@ enum Meaning {
 fn classify(code: ErrorCode, current: bool) -> Meaning {
     match code {
         ErrorCode::RebalanceInProgress => Meaning::Again(Verdict::Rebalance),
-        ErrorCode::IllegalGeneration | ErrorCode::UnknownMemberId if !current => {
+        ErrorCode::StaleMemberEpoch => Meaning::Again(Verdict::Stale),
+        ErrorCode::IllegalGeneration | ErrorCode::UnknownMemberId | ErrorCode::FencedMemberEpoch
+            if !current =>
+        {
             Meaning::Again(Verdict::Retry)
         }
-        ErrorCode::IllegalGeneration | ErrorCode::UnknownMemberId | ErrorCode::FencedInstanceId => {
-            Meaning::Again(Verdict::Expelled(code))
-        }
+        ErrorCode::IllegalGeneration
+        | ErrorCode::UnknownMemberId
+        | ErrorCode::FencedMemberEpoch
+        | ErrorCode::FencedInstanceId => Meaning::Again(Verdict::Expelled(code)),
         _ => match code.class() {
             Class::Success => Meaning::Stored,
             Class::RefreshCoordinator => Meaning::Again(Verdict::CoordinatorMoved),

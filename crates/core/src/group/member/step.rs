@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use vltava_wire::{
-    ErrorCode,
+    ErrorCode, Uuid,
     messages::{
         group::{
             Coordinator, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
-            SyncGroupRequest, SyncGroupResponse,
+            MemberIdentity, SyncGroupRequest, SyncGroupResponse,
         },
+        next_group::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse},
         offsets::{OffsetCommitRequest, OffsetCommitResponse},
     },
 };
@@ -36,8 +37,14 @@ pub enum Step {
         /// After so long it has failed.
         timeout: Duration,
     },
-    /// The member leads, and needs to know how many partitions these topics have; the answer goes to `on_counts`.
+    /// The member leads, and needs to know what there is of these topics, now and whenever it changes; the answer
+    /// goes to `on_topics`.
     Count(BTreeSet<String>),
+    /// The names of these topics are wanted; they go to `on_names`, as far as they are known, and again when there
+    /// are more.
+    Resolve(BTreeSet<Uuid>),
+    /// To take note of: the member joins, once more or for the first time, or the coordinator shares out anew.
+    Rebalancing(Reason),
     /// These are the member's too from now on, besides what it has already, which keeps its number.
     Assigned(AssignmentId, BTreeSet<TopicPartition>),
     /// These are to be given back, and nothing else. They may still be committed until the ticket or the deadline.
@@ -72,15 +79,22 @@ pub enum Ask {
     Heartbeat(HeartbeatRequest),
     /// To store offsets.
     Commit(OffsetCommitRequest),
-    /// To be let go, under this member id.
-    Leave(String),
+    /// To be let go.
+    Leave(MemberIdentity),
+    /// The consumer protocol's one request: to join, to be remembered, to give back, to be let go.
+    NextHeartbeat(ConsumerGroupHeartbeatRequest),
 }
 
 /// What a broker said. A call that came to nothing is `on_broken` instead.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// To FindCoordinator: the group's row.
-    Coordinator(Coordinator),
+    /// To FindCoordinator.
+    Coordinator {
+        /// The group's row.
+        found: Coordinator,
+        /// The newest version of ConsumerGroupHeartbeat that the coordinator serves, if it does.
+        next: Option<i16>,
+    },
     /// To JoinGroup.
     Join(JoinGroupResponse),
     /// To SyncGroup.
@@ -91,6 +105,51 @@ pub enum Answer {
     Commit(OffsetCommitResponse),
     /// To LeaveGroup, whatever it says.
     Leave,
+    /// To ConsumerGroupHeartbeat.
+    NextHeartbeat(ConsumerGroupHeartbeatResponse),
+}
+
+/// Why a member joins, or has its share changed. Prints as what the coordinator is told of it (KIP-800).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reason {
+    /// It is new.
+    #[default]
+    Joining,
+    /// The coordinator said that the group rebalances.
+    GroupRebalances,
+    /// It has given back what it had to, so that others can have it.
+    GaveBack,
+    /// It leads, and there are other topics or partitions.
+    TopicsChanged,
+    /// It wants other topics.
+    SubscriptionChanged,
+    /// The coordinator does not take it any more.
+    Expelled(ErrorCode),
+    /// The coordinator was not heard of for a session.
+    Unheard,
+    /// A call to the coordinator failed.
+    Failed,
+    /// The coordinator shared out anew.
+    SharedOut,
+    /// Its owner was stuck.
+    Away,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Joining => "joining",
+            Reason::GroupRebalances => "the group rebalances",
+            Reason::GaveBack => "partitions were given back",
+            Reason::TopicsChanged => "topics or partitions have changed",
+            Reason::SubscriptionChanged => "the subscription has changed",
+            Reason::Expelled(code) => return write!(f, "expelled: {}", code.name()),
+            Reason::Unheard => "the coordinator was not heard of for a session",
+            Reason::Failed => "a call to the coordinator failed",
+            Reason::SharedOut => "the coordinator shared out anew",
+            Reason::Away => "the consumer did not get on",
+        })
+    }
 }
 
 /// Why a member cannot go on.

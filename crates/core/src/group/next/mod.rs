@@ -2,3 +2,6 @@
 //! assigns, and partitions move one by one while all others are worked on.
 
 pub(super) mod coordinator;
+mod member;
+
+pub(in crate::group) use member::Member;

@@ -1,9 +1,9 @@
 //! Calls in a row against a member, as a coordinator and a user make them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+mod cooperative;
+mod membership;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use vltava_wire::{
@@ -19,11 +19,11 @@ use vltava_wire::{
 use crate::{
     Moment, Rng, TopicPartition,
     group::{
-        assign::Subscriber,
+        assign::{Range, Subscriber, Topics},
         classic::protocol,
         member::{
-            Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Failure, Member, Refusal, Step,
-            Ticket,
+            Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Failure, Member, Parting, Refusal,
+            Step, Ticket,
         },
     },
 };
@@ -36,11 +36,12 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let config = Config {
-            group_id: "g".to_owned(),
-            topics: BTreeSet::from(["t".to_owned()]),
-            ..Config::default()
-        };
+        Self::with(Config { assignors: vec![Arc::new(Range)], ..Config::default() })
+    }
+
+    fn with(config: Config) -> Self {
+        let topics = BTreeSet::from(["t".to_owned()]);
+        let config = Config { group_id: "g".to_owned(), topics, ..config };
         Self { member: Member::new(config, Rng::new(1)), now: Moment(1) }
     }
 
@@ -59,7 +60,8 @@ impl Desk {
 
     fn steps(&mut self) -> Vec<Step> {
         let now = self.now;
-        std::iter::from_fn(|| self.member.poll(now)).collect()
+        let steps = std::iter::from_fn(|| self.member.poll(now));
+        steps.filter(|step| !matches!(step, Step::Rebalancing(_))).collect()
     }
 
     /// The one thing it asks.
@@ -78,7 +80,7 @@ impl Desk {
     fn find(&mut self) {
         let (call, ask) = self.ask();
         assert_eq!(ask, Ask::FindCoordinator);
-        self.answer(call, Answer::Coordinator(Coordinator::default()));
+        self.answer(call, Answer::Coordinator { found: Coordinator::default(), next: None });
     }
 
     fn ask_to_join(&mut self) -> (CallId, String) {
@@ -164,7 +166,7 @@ fn beat(code: ErrorCode) -> Answer {
 
 fn commit(partition: i32, assignment: AssignmentId, offset: i64) -> Commit {
     let partition = TopicPartition::new("t", partition);
-    Commit { partition, assignment, offset, leader_epoch: 0, metadata: String::new() }
+    Commit { partition, assignment, offset, leader_epoch: 0, metadata: String::new(), backwards: false }
 }
 
 fn committed(code: ErrorCode) -> Answer {
@@ -206,8 +208,8 @@ fn a_leader_counts_and_shares_out_and_does_so_again_when_there_is_more() {
     let (call, _) = desk.ask_to_join();
     desk.answer(call, join("me"));
     assert_eq!(desk.steps(), [Step::Count(BTreeSet::from(["t".to_owned()]))]);
-    let counts = |count| BTreeMap::from([("t".to_owned(), count), ("of others".to_owned(), count)]);
-    desk.member.on_counts(&counts(3));
+    let topics = |count| Topics::from_iter([("t", count), ("of others", count)]);
+    desk.member.on_topics(&topics(3));
     let (call, Ask::Sync(request)) = desk.ask() else { panic!("not a sync") };
     let shares: Vec<usize> = request
         .assignments
@@ -217,9 +219,9 @@ fn a_leader_counts_and_shares_out_and_does_so_again_when_there_is_more() {
     assert_eq!(shares, [2, 1]);
     desk.answer(call, share(&[0, 1]));
     desk.steps();
-    desk.member.on_counts(&counts(3));
+    desk.member.on_topics(&topics(3));
     assert!(desk.steps().is_empty());
-    desk.member.on_counts(&counts(4));
+    desk.member.on_topics(&topics(4));
     assert!(matches!(&desk.steps()[..], [Step::Revoked { .. }]));
 }
 
@@ -461,21 +463,21 @@ fn a_protocol_that_was_not_offered_is_fatal() {
 fn it_leaves_after_its_last_commits_or_at_the_deadline() {
     let mut desk = Desk::assigned(&[0]);
     desk.commit(1, 5);
-    desk.member.leave(desk.now + Duration::from_secs(9));
+    desk.member.leave(desk.now + Duration::from_secs(9), Parting::Usual);
     let (call, _) = desk.ask_to_commit();
     desk.answer(call, committed(ErrorCode::None));
     let steps = desk.steps();
     let [Step::Committed(_, Ok(())), Step::Call { call, ask: Ask::Leave(id), .. }] = &steps[..] else {
         panic!("{steps:?}")
     };
-    assert_eq!(id, "me");
+    assert_eq!(id.member_id, "me");
     desk.answer(*call, Answer::Leave);
     assert_eq!(desk.steps(), [Step::Left]);
     assert_eq!(desk.member.deadline(), None);
 
     let mut desk = Desk::assigned(&[0]);
     desk.commit(1, 5);
-    desk.member.leave(desk.now + Duration::from_secs(9));
+    desk.member.leave(desk.now + Duration::from_secs(9), Parting::Usual);
     desk.ask_to_commit();
     desk.pass(Duration::from_secs(9));
     let unanswered = Err(Refusal::Unanswered(TopicPartition::new("t", 0)));
