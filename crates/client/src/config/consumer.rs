@@ -74,9 +74,9 @@ pub struct Consumer {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum GroupProtocol {
     /// The coordinator's (KIP-848) if it offers that, else the classic one.
-    #[default]
     Auto,
-    /// The classic one, in which a member shares partitions out.
+    /// The classic one, in which a member shares partitions out. The default, as in Java.
+    #[default]
     Classic,
     /// That of KIP-848, in which the coordinator does. It is an error if brokers are too old for it.
     Consumer,
@@ -124,7 +124,7 @@ impl Default for Consumer {
             rack: String::new(),
             end_notices: false,
             stall_after: Duration::from_secs(30),
-            group_protocol: GroupProtocol::Auto,
+            group_protocol: GroupProtocol::default(),
             instance_id: None,
             leave_group: None,
             assignors: Assignors::default(),

@@ -28,6 +28,7 @@ pub(super) fn member(
             config::GroupProtocol::Classic => Protocol::Classic,
             config::GroupProtocol::Consumer => Protocol::Consumer,
         },
+        assignors: consumer.assignors.iter().cloned().collect(),
         server_assignor: consumer.server_assignor.clone(),
         instance_id: consumer.instance_id.clone(),
         rack: Some(consumer.rack.clone()).filter(|rack| !rack.is_empty()),
