@@ -218,13 +218,18 @@ fn shape(topic: &Topic) -> coordinator::Topic {
 impl State {
     /// Writes what is to be written. Says when what the groups answer may be told, or what is told instead.
     fn write(&mut self, log: &Log) -> Result<Position, ErrorCode> {
-        while let Some(record) = self.unwritten.front() {
+        while let Some(record) = self.unwritten.front_mut() {
             match log.record_group(record) {
                 Ok(position) => self.recorded = position,
                 Err(Refused::Broken(error)) => {
                     warn!(%error, "no group can change");
                     // As Kafka has it: members ask again.
                     return Err(ErrorCode::CoordinatorNotAvailable);
+                }
+                // Its members join anew after a restart, in a generation that follows.
+                Err(Refused::Code(_)) if forget_members(record) => {
+                    warn!(?record, "a group is too large to outlive a restart with its members");
+                    continue;
                 }
                 // It would never be written, and no other after it.
                 Err(Refused::Code(code)) => {
@@ -252,6 +257,12 @@ impl State {
             (None, _) => (),
         }
     }
+}
+
+/// Leaves the members of a classic group out of what is written of it; false if there are none.
+fn forget_members(record: &mut Record) -> bool {
+    let Record::Classic(group) = record else { return false };
+    !std::mem::take(&mut group.members).is_empty()
 }
 
 impl<T: Send + 'static> Recorded<T> {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use vltava_broker::{Broker, Builder, GroupOptions, TestClock, disk::Memory};
+use vltava_broker::{Broker, Builder, GroupOptions, LogOptions, TestClock, disk::Memory};
 use vltava_core::Rng;
 use vltava_wire::{
     Encoder, ErrorCode, Version, Wire,
@@ -79,6 +79,27 @@ async fn members_that_were_told_their_share_go_on_after_a_restart_and_a_loss_of_
         };
         assert_eq!(caller.call(8, request).await.topics[0].partitions[0].error_code, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_too_large_for_the_journal_works_until_a_restart_and_then_joins_anew() {
+    let disk = Memory::new();
+    let options = LogOptions { journal_file_bytes: 4096, ..LogOptions::default() };
+    let on = |disk: &Memory| on(disk).log(options.clone());
+    let broker = on(&disk).start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    let mut large = join("");
+    large.protocols[0].metadata = vec![b'x'; 5_000].into();
+    let member = caller.call(3, large).await;
+    let synced = caller.call(5, sync(&member, &[(&member.member_id, "all")])).await;
+    assert_eq!((synced.error_code, &synced.assignment[..]), (0, &b"all"[..]));
+    assert_eq!(caller.call(4, beat(&member)).await.error_code, 0);
+    broker.shutdown().await.unwrap();
+    let broker = on(&disk).start().await.unwrap();
+    let mut caller = Caller::of(&broker);
+    let told = caller.call(4, beat(&member)).await;
+    assert_eq!(ErrorCode::from(told.error_code), ErrorCode::UnknownMemberId);
+    assert!(join_first(&mut caller, 9).await.generation_id > member.generation_id);
 }
 
 #[tokio::test(start_paused = true)]
