@@ -1,11 +1,14 @@
 //! Ours beside the floor and the peers: a command for each thing that is measured.
 
+mod broker;
 mod codec;
 mod drive;
 mod instructions;
 mod machine;
+mod page;
 mod race;
 mod rounds;
+mod serve;
 mod stub;
 mod values;
 
@@ -34,6 +37,15 @@ enum Command {
     Consume(race::Options),
     /// Writing to a topic, beside other clients.
     Produce(race::Options),
+    /// How long records take with ours and librdkafka, at a rate.
+    Latency(race::LatencyOptions),
+    /// What our broker takes and gives.
+    Broker(broker::Options),
+    /// Makes the page of what was kept by `--write`.
+    Page(page::Options),
+    /// Our broker, for what is measured through it.
+    #[command(hide = true)]
+    Serve(serve::Options),
     /// Serves canned records to any client, and counts what is produced.
     Stub(stub::Options),
     /// Has one client do its work: a contender in a race.
@@ -47,6 +59,10 @@ fn main() -> ExitCode {
         Command::Instructions(options) => instructions::run(&options),
         Command::Consume(options) => race::run(drive::Work::Consume, &options),
         Command::Produce(options) => race::run(drive::Work::Produce, &options),
+        Command::Latency(options) => race::run_latency(&options),
+        Command::Broker(options) => broker::run(&options),
+        Command::Page(options) => page::run(&options),
+        Command::Serve(options) => serve::run(&options),
         Command::Stub(options) => stub::run(&options),
         Command::Drive(task) => drive::run(&task),
     };

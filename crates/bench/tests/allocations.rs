@@ -15,8 +15,9 @@ const BATCH_BYTES: u64 = 10_000;
 const FEW: u64 = 10;
 const MANY: u64 = 100;
 
-/// What may come and go by chance, such as another fetch: less than one for a hundred records.
-const BY_CHANCE: u64 = BATCHES * (MANY - FEW) / 100;
+/// What more there may be for a batch, whose memory grows by other steps when its records are other ones. One for each
+/// record would be ninety.
+const FOR_A_BATCH: u64 = 3;
 
 /// The way to a broker in this process.
 struct Pipes(Connector);
@@ -55,12 +56,13 @@ impl Stage {
         let (key, value) =
             (Bytes::from_static(b"the key"), vec![b'v'; (BATCH_BYTES / batch_records) as usize]);
         let value = Bytes::from(value);
+        let _here = self.runtime.enter();
         let producer = self.client.producer();
         self.counted(async {
             for _ in 0..BATCHES {
                 for _ in 0..batch_records {
                     let record = ProducerRecord::to(topic.clone()).key(key.clone()).value(value.clone());
-                    producer.send(record).await.expect("there is room");
+                    drop(producer.send(record).await.expect("there is room"));
                 }
                 producer.flush().await;
             }
@@ -90,7 +92,7 @@ fn sending_a_record_allocates_nothing() {
     let stage = Stage::new();
     stage.write("warm-up", FEW);
     let (few, many) = (stage.write("few", FEW), stage.write("many", MANY));
-    assert!(many <= few + BY_CHANCE, "{many} allocations in place of {few}");
+    assert!(many <= few + BATCHES * FOR_A_BATCH, "{many} allocations in place of {few}");
 }
 
 #[track_caller]
@@ -101,7 +103,7 @@ fn reading_allocates_nothing(read: impl AsyncFn(&mut AssignedConsumer) -> u64) {
     stage.read("few", BATCHES * FEW, &read);
     let few = stage.read("few", BATCHES * FEW, &read);
     let many = stage.read("many", BATCHES * MANY, &read);
-    assert!(many <= few + BY_CHANCE, "{many} allocations in place of {few}");
+    assert!(many <= few + BATCHES * FOR_A_BATCH, "{many} allocations in place of {few}");
 }
 
 #[test]

@@ -4,7 +4,11 @@
 use std::{
     error::Error,
     ptr,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
     time::Duration,
 };
 
@@ -13,10 +17,13 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     message::DeliveryResult,
-    producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
+    producer::{BaseProducer, BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
 
-use super::{Meter, Outcome, Seen, Task, Work};
+use super::{
+    Latencies, Meter, Outcome, Seen, Task, Work,
+    latency::{self, Origin},
+};
 use crate::values::Values;
 
 /// Records that are taken from the queue at once.
@@ -29,6 +36,8 @@ pub(super) fn run(task: &Task) -> Outcome {
         (Work::Consume, "batch") => batches(task),
         (Work::Consume, "poll") => polls(task),
         (Work::Produce, "send") => produce(task),
+        (Work::Ack, "send") => ack(task),
+        (Work::Through, "poll") => through(task),
         _ => Err(task.no_variant()),
     }
 }
@@ -163,4 +172,79 @@ fn produce(task: &Task) -> Outcome {
     }
     let records = producer.context().records.load(Relaxed);
     Ok(meter.report(version(), Seen { records, ..Default::default() }))
+}
+
+/// Takes note of when each record is acknowledged.
+struct Timed {
+    latencies: Mutex<Latencies>,
+    records: AtomicU64,
+}
+
+impl ClientContext for Timed {}
+
+impl ProducerContext for Timed {
+    type DeliveryOpaque = Box<u64>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, due: Box<u64>) {
+        self.records.fetch_add(u64::from(result.is_ok()), Relaxed);
+        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).through(*due);
+    }
+}
+
+fn prompt(task: &Task) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &task.bootstrap).set("enable.idempotence", "true").set("linger.ms", "0");
+    config
+}
+
+fn ack(task: &Task) -> Outcome {
+    let origin = Origin::now();
+    let timed =
+        Timed { latencies: Mutex::new(Latencies::new(origin, task.records)), records: AtomicU64::new(0) };
+    let producer: ThreadedProducer<Timed> = prompt(task).create_with_context(timed)?;
+    producer.client().fetch_metadata(Some(&task.topic), Duration::from_secs(10))?;
+    let mut meter = Meter::new(0);
+    meter.on(0);
+    latency::pace(task, origin, |at, due| {
+        let value = latency::value(task, due);
+        let record: BaseRecord<'_, [u8], [u8], Box<u64>> =
+            BaseRecord::with_opaque_to(&task.topic, Box::new(due));
+        let record = record.partition(latency::partition(task, at)).payload(&value[..]);
+        producer.send(record).map_err(|(error, _)| error)
+    })?;
+    producer.flush(Duration::from_secs(30))?;
+    let timed = producer.context();
+    let records = timed.records.load(Relaxed);
+    let latency = timed.latencies.lock().unwrap_or_else(PoisonError::into_inner).quantiles();
+    let report = meter.report(version(), Seen { records, ..Default::default() });
+    Ok(super::Report { latency: Some(latency), ..report })
+}
+
+fn through(task: &Task) -> Outcome {
+    let origin = Origin::now();
+    let producer: ThreadedProducer<Acknowledged> =
+        prompt(task).create_with_context(Acknowledged::default())?;
+    producer.client().fetch_metadata(Some(&task.topic), Duration::from_secs(10))?;
+    let consumer = consumer(task)?;
+    let (mut meter, mut seen) = (Meter::new(0), Seen::default());
+    let mut latencies = Latencies::new(origin, task.records);
+    meter.on(0);
+    let own = task.clone();
+    let sending = thread::spawn(move || {
+        latency::pace(&own, origin, |at, due| {
+            let value = latency::value(&own, due);
+            let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&own.topic).payload(&value[..]);
+            producer.send(record.partition(latency::partition(&own, at))).map_err(|(error, _)| error)
+        })?;
+        producer.flush(Duration::from_secs(30))
+    });
+    while seen.records < task.records {
+        let Some(message) = consumer.poll(PATIENCE) else { continue };
+        let message = message?;
+        latencies.through(latency::due(message.payload()).ok_or("a value says when it was due")?);
+        seen.add(message.offset(), message.key(), message.payload());
+    }
+    sending.join().map_err(|_| "the sender panicked")??;
+    let report = meter.report(version(), seen);
+    Ok(super::Report { latency: Some(latencies.quantiles()), ..report })
 }

@@ -5,6 +5,8 @@ use std::{fs, time::Instant};
 use cpu_time::ProcessTime;
 use serde::{Deserialize, Serialize};
 
+use super::Quantiles;
+
 /// The part of the work that is not measured.
 const WARM_UP: u64 = 10;
 
@@ -27,6 +29,9 @@ pub(crate) struct Report {
     pub(crate) wall_nanos: u64,
     /// The most memory the process had at any time.
     pub(crate) max_rss_kb: u64,
+    /// What records took, where that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) latency: Option<Quantiles>,
 }
 
 impl Report {
@@ -87,6 +92,7 @@ impl Meter {
             cpu_nanos: cpu.elapsed().as_nanos() as u64,
             wall_nanos: wall.elapsed().as_nanos() as u64,
             max_rss_kb: max_rss_kb(),
+            latency: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! arguments and write the same line.
 
 mod floor;
+mod latency;
 #[cfg(feature = "librdkafka")]
 mod librdkafka;
 mod meter;
@@ -14,6 +15,8 @@ use std::error::Error;
 use clap::{Args, ValueEnum};
 use vltava_wire::Codec;
 
+use latency::Latencies;
+pub(crate) use latency::Quantiles;
 pub(crate) use meter::Report;
 use meter::{Meter, Seen};
 
@@ -64,6 +67,14 @@ pub(crate) struct Task {
     /// The group to be a member of; without one, every partition is read.
     #[arg(long)]
     pub(crate) group: Option<String>,
+
+    /// Records a second, where they are sent at a rate.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) rate: u64,
+
+    /// Of three nodes, one gets most records.
+    #[arg(long)]
+    pub(crate) skewed: bool,
 }
 
 /// What is done.
@@ -73,6 +84,10 @@ pub(crate) enum Work {
     Consume,
     /// Until every record is acknowledged by all.
     Produce,
+    /// At a rate, and how long each takes until it is acknowledged.
+    Ack,
+    /// At a rate, and how long each takes until it is read.
+    Through,
 }
 
 impl Work {
@@ -80,6 +95,8 @@ impl Work {
         match self {
             Self::Consume => "consume",
             Self::Produce => "produce",
+            Self::Ack => "ack",
+            Self::Through => "through",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Our client, set up as it is by default.
 
+mod prompt;
+
 use std::{collections::VecDeque, error::Error, sync::Arc};
 
 use tokio::runtime::{Builder, Runtime};
@@ -25,6 +27,8 @@ pub(super) fn run(task: &Task) -> Outcome {
             (Work::Produce, "many") => produce_many(&client, task).await,
             (Work::Produce, "send") => produce(&client, task).await,
             (Work::Consume, _) => consume(&client, task, door).await,
+            (Work::Ack, "send") => prompt::ack(&client, task).await,
+            (Work::Through, "borrowed") => prompt::through(&client, task).await,
             _ => Err(task.no_variant()),
         }
     })

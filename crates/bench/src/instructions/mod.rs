@@ -1,6 +1,7 @@
 //! How many instructions reading and writing takes, counted by callgrind and compared with what is on record. A machine
 //! may be as busy as it likes: the same binary takes the same instructions.
 
+mod inside;
 mod work;
 
 use std::{

@@ -9,6 +9,8 @@ use vltava_wire::{
     record::{BatchBuilder, Limits, Record, RecordSlices, Stamp, batches},
 };
 
+use super::inside;
+
 /// The function whose instructions are counted, with all that it calls.
 pub(super) const WATCHED: &str = "instructions*work*watched";
 
@@ -23,6 +25,10 @@ pub(super) const NAMES: &[&str] = &[
     "fetch response decode",
     "metadata response encode",
     "metadata response decode",
+    "client send",
+    "client next batch",
+    "broker append",
+    "broker fetch",
 ];
 
 /// Records of a batch of 16 KiB.
@@ -51,7 +57,7 @@ fn watched(work: &mut dyn FnMut()) {
     work();
 }
 
-type Work = Box<dyn FnMut() + Send>;
+pub(super) type Work = Box<dyn FnMut() + Send>;
 
 fn piece(name: &str) -> Option<Work> {
     Some(match name {
@@ -64,6 +70,10 @@ fn piece(name: &str) -> Option<Work> {
         "fetch response decode" => decode(fetch_response(), Api::Fetch.version(12)),
         "metadata response encode" => encode(metadata_response(), Api::Metadata.version(12)),
         "metadata response decode" => decode(metadata_response(), Api::Metadata.version(12)),
+        "client send" => inside::send(),
+        "client next batch" => inside::next_batch(),
+        "broker append" => inside::append(),
+        "broker fetch" => inside::fetch(),
         _ => return None,
     })
 }
@@ -104,7 +114,7 @@ fn records_read_owned() -> Work {
     })
 }
 
-fn batch() -> Bytes {
+pub(super) fn batch() -> Bytes {
     let (key, value) = ([b'k'; 8], [b'v'; VALUE_BYTES]);
     let mut open = BatchBuilder::with_capacity(16 << 10);
     for at in 0..RECORDS {

@@ -1,9 +1,9 @@
 //! Who takes part, by which door, and how they are set up.
 
-use std::{env, io, process::Command};
+use std::{env, error::Error, process::Command};
 
 use super::{Endpoint, Row};
-use crate::drive::Work::{self, Consume, Produce};
+use crate::drive::Work::{self, Ack, Consume, Produce, Through};
 
 /// What everyone is judged by.
 pub(super) const REFERENCE: &str = "librdkafka";
@@ -59,15 +59,19 @@ const ALL: &[Client] = &[
     client(Produce, "vltava, one thread", OURS, "send-one", "the same on a runtime of one thread"),
     client(Produce, "vltava, many", OURS, "many", "defaults; `send_many` of 1,000, each lot awaited"),
     client(Produce, REFERENCE, "librdkafka", "send", "enable.idempotence, queue.buffering.max.messages=500000"),
+    client(Ack, TWINS[0], OURS, "send", "defaults; `try_send`, each delivery awaited"),
+    client(Ack, TWINS[1], OURS, "send", "the same"),
+    client(Ack, REFERENCE, "librdkafka", "send", "enable.idempotence, linger.ms=0, a thread that polls"),
+    client(Through, TWINS[0], OURS, "borrowed", "defaults; `try_send` and `next`"),
+    client(Through, TWINS[1], OURS, "borrowed", "the same"),
+    client(Through, REFERENCE, "librdkafka", "poll", "linger.ms=0, fetch.queue.backoff.ms=10"),
 ];
 
 /// Those who take part in a row, with these peers.
-pub(super) fn of(row: &Row, peers: &[String]) -> Vec<&'static Client> {
+pub(super) fn of(row: &Row, peers: &[&str]) -> Vec<&'static Client> {
     let takes_part = |it: &&Client| {
         it.work == row.work
-            && (it.is_ours()
-                || it.family == FLOOR && !row.group
-                || peers.iter().any(|peer| peer == it.family))
+            && (it.is_ours() || it.family == FLOOR && !row.group || peers.contains(&it.family))
     };
     ALL.iter().filter(takes_part).collect()
 }
@@ -87,7 +91,7 @@ impl Client {
     }
 
     /// What has it do the work of a row.
-    pub(super) fn command(&self, row: &Row, endpoint: &mut Endpoint) -> io::Result<Command> {
+    pub(super) fn command(&self, row: &Row, endpoint: &mut Endpoint) -> Result<Command, Box<dyn Error>> {
         let mut command = Command::new(env::current_exe()?);
         command.args(["drive", self.family]);
         let goal = endpoint.goal(row)?;
@@ -100,6 +104,12 @@ impl Client {
             .args(["--records", &goal.records.to_string()])
             .args(["--value-bytes", &row.value_bytes.to_string()])
             .args(["--codec", &row.codec.to_string()]);
+        if row.rate > 0 {
+            command.args(["--rate", &row.rate.to_string()]);
+        }
+        if row.skewed {
+            command.arg("--skewed");
+        }
         if row.keyed {
             command.arg("--keyed");
         }

@@ -2,9 +2,12 @@
 
 use std::{error::Error, io};
 
+use vltava_client::{Client, NewTopic};
+
 use super::Row;
 use crate::{
     drive::{Report, Work},
+    serve::{self, Served},
     stub::{self, Stub},
     values::KEY_BYTES,
 };
@@ -12,8 +15,15 @@ use crate::{
 /// What a client is pointed at.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    stub: Stub,
+    kind: Kind,
     runs: usize,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Stub(Stub),
+    /// Our broker, in memory: what is sent can be read.
+    Broker(Served),
 }
 
 /// What a client is told.
@@ -27,55 +37,71 @@ pub(super) struct Goal {
 
 impl Endpoint {
     pub(super) fn start(row: &Row) -> io::Result<Self> {
-        let stub = Stub::start(&stub::Options {
-            endpoints: row.endpoints,
-            partitions: row.partitions,
-            records: row.records,
-            value_bytes: row.value_bytes,
-            batch_bytes: row.batch_bytes,
-            codec: if row.work == Work::Consume { row.codec } else { Default::default() },
-            rtt_micros: row.rtt_micros,
-        })?;
-        Ok(Self { stub, runs: 0 })
+        let kind = match row.work {
+            Work::Through => {
+                Kind::Broker(Served::start(&serve::Options { nodes: row.endpoints, ..Default::default() })?)
+            }
+            _ => Kind::Stub(Stub::start(&stub::Options {
+                endpoints: row.endpoints,
+                partitions: row.partitions,
+                records: row.records,
+                value_bytes: row.value_bytes,
+                batch_bytes: row.batch_bytes,
+                codec: if row.work == Work::Consume { row.codec } else { Default::default() },
+                rtt_micros: row.rtt_micros,
+            })?),
+        };
+        Ok(Self { kind, runs: 0 })
     }
 
     /// Of the next client.
-    pub(super) fn goal(&mut self, row: &Row) -> io::Result<Goal> {
+    pub(super) fn goal(&mut self, row: &Row) -> Result<Goal, Box<dyn Error>> {
         self.runs += 1;
-        // What a client that failed has left behind is not the next one's.
-        self.stub.produced()?;
-        let records = match row.work {
-            Work::Consume => self.stub.greeting.records,
-            Work::Produce => row.records,
+        let group = format!("bench-{}", self.runs);
+        let stub = match &mut self.kind {
+            Kind::Stub(stub) => stub,
+            Kind::Broker(broker) => {
+                let topic = format!("{}-{}", stub::TOPIC, self.runs);
+                create(&broker.bootstrap, &topic, row.partitions)?;
+                return Ok(Goal { bootstrap: broker.bootstrap.clone(), topic, group, records: row.records });
+            }
         };
-        Ok(Goal {
-            bootstrap: self.stub.greeting.bootstrap.clone(),
-            topic: String::from(stub::TOPIC),
-            group: format!("bench-{}", self.runs),
-            records,
-        })
+        // What a client that failed has left behind is not the next one's.
+        stub.produced()?;
+        let records = if row.work == Work::Consume { stub.greeting.records } else { row.records };
+        Ok(Goal { bootstrap: stub.greeting.bootstrap.clone(), topic: stub::TOPIC.into(), group, records })
     }
 
     /// Whether what a client says it did is what there was to do.
     pub(super) fn check(&mut self, row: &Row, report: &Report) -> Result<(), Box<dyn Error>> {
-        let produced = self.stub.produced()?;
-        let (expected, found) = match row.work {
-            Work::Consume => {
-                let stub::Greeting { records, offsets, .. } = self.stub.greeting;
+        let (what, expected, found) = match (&mut self.kind, row.work) {
+            (Kind::Stub(stub), Work::Consume) => {
+                let stub::Greeting { records, offsets, .. } = stub.greeting;
                 let bytes = records * (KEY_BYTES + row.value_bytes) as u64;
-                ([records, offsets, bytes], [report.records, report.offsets, report.bytes])
+                let found = [report.records, report.offsets, report.bytes];
+                ("records, offsets in all and bytes that were read", [records, offsets, bytes], found)
             }
-            Work::Produce => {
-                ([row.records, row.records, 0], [report.records, produced.records, produced.broken])
+            (Kind::Stub(stub), _) => {
+                let produced = stub.produced()?;
+                let found = [report.records, produced.records, produced.broken];
+                let what = "records acknowledged and records that came, and batches that came broken";
+                (what, [row.records, row.records, 0], found)
+            }
+            (Kind::Broker(_), _) => {
+                let bytes = row.records * row.value_bytes as u64;
+                let found = [report.records, 0, report.bytes];
+                ("records and bytes that were read", [row.records, 0, bytes], found)
             }
         };
-        if expected == found {
-            return Ok(());
-        }
-        let what = match row.work {
-            Work::Consume => "records, offsets in all and bytes that were read",
-            Work::Produce => "records acknowledged and records that came, and batches that came broken",
-        };
-        Err(format!("{what} are {found:?}, not {expected:?}").into())
+        if expected == found { Ok(()) } else { Err(format!("{what} are {found:?}, not {expected:?}").into()) }
     }
+}
+
+/// Makes a topic.
+pub(crate) fn create(bootstrap: &str, topic: &str, partitions: usize) -> Result<(), Box<dyn Error>> {
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let client = Client::connect(bootstrap).await?;
+        let topic = NewTopic::new(topic).partitions(partitions as i32);
+        Ok(client.admin().create_topic(topic).await?)
+    })
 }

@@ -2,10 +2,10 @@
 
 use std::{fs, io, path::PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Row, load};
-use crate::drive::{Report, Work};
+use crate::drive::{Quantiles, Report};
 
 /// What one client took in one round.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub(crate) struct Line {
     pub(crate) repeated: usize,
     /// What the machine had to do besides: the load of the last minute.
     pub(crate) load: f64,
+    /// Of what records took, where they were sent at a rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) latency_us: Option<Quantiles>,
 }
 
 impl Line {
@@ -42,17 +45,24 @@ impl Line {
             round,
             repeated,
             load: load(),
+            latency_us: report.latency,
         }
     }
 }
 
-fn path(work: Work) -> PathBuf {
-    crate::folder().join(format!("{}.jsonl", work.name()))
+fn path(name: &str) -> PathBuf {
+    crate::folder().join(format!("{name}.jsonl"))
 }
 
-/// Keeps these in place of what was kept.
-pub(super) fn keep(work: Work, lines: &[Line]) -> io::Result<()> {
+/// Keeps these in place of what was kept under the name.
+pub(crate) fn keep<T: Serialize>(name: &str, lines: &[T]) -> io::Result<()> {
     let text: Result<String, serde_json::Error> =
         lines.iter().map(|it| Ok(serde_json::to_string(it)? + "\n")).collect();
-    fs::write(path(work), text?)
+    fs::write(path(name), text?)
+}
+
+/// What was kept under a name; nothing if nothing was.
+pub(crate) fn kept<T: DeserializeOwned>(name: &str) -> io::Result<Vec<T>> {
+    let text = fs::read_to_string(path(name)).unwrap_or_default();
+    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }

@@ -23,6 +23,10 @@ pub(super) struct Row {
     pub(super) batch_bytes: usize,
     pub(super) rtt_micros: u64,
     pub(super) records: u64,
+    /// Records a second, where they are sent at a rate.
+    pub(super) rate: u64,
+    /// Of three nodes, one gets most records.
+    pub(super) skewed: bool,
 }
 
 /// Which rows are measured. Without any of these: a short set.
@@ -105,6 +109,18 @@ impl Shapes {
     }
 }
 
+/// What is measured of latency, for so many seconds each.
+pub(super) fn latencies(rates: &[u64], seconds: u64) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for &rate in rates {
+        let at_rate = |work| Row { rate, records: rate * seconds, ..plain(work) };
+        let one = Row { partitions: 12, ..at_rate(Work::Through) };
+        let three = Row { endpoints: 3, skewed: true, ..one.clone() };
+        rows.extend([at_rate(Work::Ack), one, three]);
+    }
+    rows
+}
+
 /// Records that a client of the usual kind takes about a second for.
 fn about_a_second(value_bytes: usize) -> u64 {
     match value_bytes {
@@ -129,6 +145,8 @@ fn plain(work: Work) -> Row {
         batch_bytes: 16 * KIB,
         rtt_micros: 0,
         records: 0,
+        rate: 0,
+        skewed: false,
     }
 }
 
@@ -143,7 +161,7 @@ fn short(work: Work) -> impl Iterator<Item = Row> {
     ];
     let many = match work {
         Work::Consume => Row { partitions: 12, group: true, ..plain },
-        Work::Produce => Row { partitions: 12, keyed: true, ..plain },
+        _ => Row { partitions: 12, keyed: true, ..plain },
     };
     rows.into_iter().chain([many])
 }
@@ -160,9 +178,7 @@ fn published(work: Work) -> impl Iterator<Item = Row> {
             rows.extend([many(12, 1), many(100, 1), many(12, 3)]);
             rows.extend([many(1, 1), many(12, 1)].map(|row| Row { group: true, ..row }));
         }
-        Work::Produce => {
-            rows.extend([many(12, 1), many(100, 1), many(12, 3)].map(|row| Row { keyed: true, ..row }))
-        }
+        _ => rows.extend([many(12, 1), many(100, 1), many(12, 3)].map(|row| Row { keyed: true, ..row })),
     }
     rows.into_iter()
 }
@@ -185,6 +201,12 @@ impl fmt::Display for Row {
         }
         if self.group {
             f.write_str(", in a group")?;
+        }
+        if self.skewed {
+            f.write_str(", one of which has four fifths")?;
+        }
+        if self.rate > 0 {
+            write!(f, ", {} records/s", self.rate)?;
         }
         if self.rtt_micros > 0 {
             write!(f, ", {} µs away", self.rtt_micros)?;

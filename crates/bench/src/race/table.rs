@@ -6,27 +6,32 @@ use super::{
     Line,
     clients::{self, FLOOR, REFERENCE, TWINS},
 };
-use crate::{drive::Work, rounds::median};
+use crate::{
+    drive::{Quantiles, Work},
+    rounds::median,
+};
 
 /// Of the CPU time of the reference, ours may take so much.
 const CONSUME_MAX: f64 = 0.20;
 const PRODUCE_MAX: f64 = 0.30;
 
+/// So many times the floor is what ours aims at.
+const FLOOR_MAX: f64 = 1.5;
+
 /// One row's lines.
 pub(super) fn markdown(lines: &[Line]) -> String {
     let mut page = String::new();
     let Some(first) = lines.first() else { return page };
+    if first.latency_us.is_some() {
+        return latencies(lines);
+    }
     let _ = writeln!(page, "### {}\n", first.table);
     let _ = writeln!(
         page,
         "| client | CPU ns a record | × librdkafka | least – most | × floor | million/s | MiB |"
     );
     let _ = writeln!(page, "|---|---:|---:|---:|---:|---:|---:|");
-    let mut names: Vec<&str> = lines.iter().map(|it| it.client.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.sort_by(|a, b| cpu(lines, a).total_cmp(&cpu(lines, b)));
-    for name in names {
+    for name in names(lines) {
         let own = || of(lines, name);
         let mut ratios: Vec<_> = ratios(lines, name, REFERENCE).collect();
         ratios.sort_by(f64::total_cmp);
@@ -52,13 +57,127 @@ pub(super) fn markdown(lines: &[Line]) -> String {
 }
 
 /// Who takes part, with their versions, and how each is set up.
-pub(super) fn clients(work: Work, lines: &[Line]) -> String {
+pub(super) fn clients(works: &[Work], lines: &[Line]) -> String {
     let mut page = String::from("| client | version | set up |\n|---|---|---|\n");
-    for (name, config) in clients::configs(work) {
-        if let Some(line) = of(lines, name).next() {
-            let _ = writeln!(page, "| {name} | {} | {config} |", line.version);
+    for &work in works {
+        for (name, config) in clients::configs(work) {
+            let told = of(lines, name).find(|it| it.table.starts_with(work.name()));
+            if let Some(line) = told {
+                let _ = writeln!(page, "| {}: {name} | {} | {config} |", work.name(), line.version);
+            }
         }
     }
+    page
+}
+
+/// All that was kept of some works: a table for each row, and who took part.
+pub(super) fn chapter(name: &str, works: &[Work], lines: &[Line]) -> String {
+    let mut page = format!("## {name}\n\n");
+    if lines.is_empty() {
+        page += "Not measured yet.\n\n";
+        return page;
+    }
+    for table in tables(lines) {
+        let own: Vec<Line> = lines.iter().filter(|it| it.table == table).cloned().collect();
+        page += &markdown(&own);
+        page.push('\n');
+    }
+    page += &clients(works, lines);
+    page.push('\n');
+    page
+}
+
+/// What ours takes beside librdkafka and the best of all peers, in the plain rows of 100 bytes.
+pub(super) fn summary(consume: &[Line], produce: &[Line]) -> String {
+    let mut page = String::from(
+        "| values of 100 bytes, 1 partition | vltava | floor | librdkafka | best peer |\n|---|---:|---:|---:|---:|\n",
+    );
+    for (what, lines) in [("consume", consume), ("produce", produce)] {
+        let plain: Vec<Line> =
+            lines.iter().filter(|it| it.table == format!("{what} 100 B, 1 partition")).cloned().collect();
+        let peers =
+            names(&plain).into_iter().filter(|it| !it.starts_with(FLOOR) && !it.starts_with(TWINS[0]));
+        let best = peers.min_by(|a, b| cpu(&plain, a).total_cmp(&cpu(&plain, b)));
+        let Some(best) = best else { continue };
+        let _ = writeln!(
+            page,
+            "| {what}, CPU ns a record | {:.0} | {:.0} | {:.0} | {:.0} ({best}) |",
+            cpu(&plain, TWINS[0]),
+            cpu(&plain, FLOOR),
+            cpu(&plain, REFERENCE),
+            cpu(&plain, best),
+        );
+    }
+    page
+}
+
+/// Where another takes less than ours, or ours more than it should beside the floor.
+pub(super) fn losses(lines: &[Line]) -> String {
+    let mut page = String::new();
+    for table in tables(lines) {
+        let own: Vec<Line> = lines.iter().filter(|it| it.table == table).cloned().collect();
+        let ours = cpu(&own, TWINS[0]);
+        for name in names(&own).into_iter().filter(|it| !it.starts_with(FLOOR) && !it.starts_with(TWINS[0])) {
+            let other = cpu(&own, name);
+            if other < ours {
+                let _ = writeln!(page, "- {table}: {name} takes {other:.0} ns a record, ours {ours:.0}.");
+            }
+        }
+        let floor: Vec<_> = ratios(&own, TWINS[0], FLOOR).collect();
+        if !floor.is_empty() {
+            let times = median(floor.into_iter());
+            if times > FLOOR_MAX {
+                let _ = writeln!(page, "- {table}: {times:.1} times the floor; the aim is {FLOOR_MAX}.");
+            }
+        }
+    }
+    page
+}
+
+fn tables(lines: &[Line]) -> Vec<&str> {
+    let mut tables: Vec<&str> = lines.iter().map(|it| it.table.as_str()).collect();
+    tables.dedup();
+    tables
+}
+
+/// Who took part, the one that took least first.
+fn names(lines: &[Line]) -> Vec<&str> {
+    let mut names: Vec<&str> = lines.iter().map(|it| it.client.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.sort_by(|a, b| cpu(lines, a).total_cmp(&cpu(lines, b)));
+    names
+}
+
+/// One row of latencies.
+fn latencies(lines: &[Line]) -> String {
+    let mut page = format!("### {}\n\n", lines[0].table);
+    page += "| client | p50 µs | × librdkafka | p99 | p99.9 | most | CPU ns a record |\n|---|---:|---:|---:|---:|---:|---:|\n";
+    for name in names(lines) {
+        let median_of = |of: fn(&Quantiles) -> f64| {
+            median(self::of(lines, name).filter_map(|it| it.latency_us.as_ref().map(of)))
+        };
+        let beside = of(lines, name).filter_map(|own| {
+            let other = of(lines, REFERENCE).find(|it| it.round == own.round)?;
+            Some(own.latency_us?.p50 / other.latency_us?.p50)
+        });
+        let beside: Vec<_> = beside.collect();
+        let beside = if beside.is_empty() {
+            String::from("–")
+        } else {
+            format!("{:.2}", median(beside.into_iter()))
+        };
+        let _ = writeln!(
+            page,
+            "| {name} | {:.0} | {beside} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            median_of(|it| it.p50),
+            median_of(|it| it.p99),
+            median_of(|it| it.p999),
+            median_of(|it| it.max),
+            cpu(lines, name),
+        );
+    }
+    let _ = writeln!(page, "\nLoad {:.1}.", median(lines.iter().map(|it| it.load)));
     page
 }
 
@@ -89,10 +208,8 @@ fn ratios<'a>(lines: &'a [Line], client: &'a str, beside: &'a str) -> impl Itera
 
 /// Says what ours takes beside the reference, and fails where that is too much.
 pub(super) fn judge(lines: &[Line]) -> Result<(), Box<dyn Error>> {
-    let mut tables: Vec<&str> = lines.iter().map(|it| it.table.as_str()).collect();
-    tables.dedup();
     let mut missed = Vec::new();
-    for table in tables {
+    for table in tables(lines) {
         let own: Vec<Line> = lines.iter().filter(|it| it.table == table).cloned().collect();
         let ratios: Vec<_> = ratios(&own, TWINS[0], REFERENCE).collect();
         if ratios.is_empty() {
