@@ -76,10 +76,13 @@ impl ConsumerBuilder {
     ///
     /// ```
     /// # use std::sync::Arc;
-    /// # use vltava_client::{Client, ConsumerBuilder, assign::{CooperativeSticky, Range}};
+    /// # use vltava_client::{Client, ConsumerBuilder};
+    /// use vltava_client::assign::{Assignor, CooperativeSticky, Range};
+    ///
     /// # fn set_up(client: &Client) -> ConsumerBuilder {
     /// // From eager to cooperative while the group runs: offer both, and Range no more once all members do.
-    /// client.consumer().group("audit").assignors([Arc::new(CooperativeSticky) as _, Arc::new(Range)])
+    /// let both: [Arc<dyn Assignor>; 2] = [Arc::new(CooperativeSticky), Arc::new(Range)];
+    /// client.consumer().group("audit").assignors(both)
     /// # }
     /// ```
     pub fn assignors(mut self, assignors: impl IntoIterator<Item = Arc<dyn Assignor>>) -> Self {

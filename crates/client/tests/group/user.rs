@@ -16,7 +16,7 @@ use vltava_client::{
 
 use crate::{
     SOON, drain, values,
-    world::{REBALANCE, SESSION, TOPIC, World},
+    world::{GROUP, REBALANCE, SESSION, TOPIC, World},
 };
 
 fn text(record: &ConsumerRecord) -> String {
@@ -226,7 +226,8 @@ async fn without_auto_store_only_what_was_stored_is_committed() {
 async fn offsets_are_committed_one_by_one_all_at_once_and_on_the_way() {
     let mut world = World::new(2).await;
     world.produce_everywhere(2, 5).await;
-    let (member, _) = world.member().await;
+    let (client, _) = world.client().await;
+    let member = client.consumer().group(GROUP);
     let mut consumer = member.subscribe([TOPIC]).await.expect("the topic is there");
     let mut notices = consumer.notices();
     let got = consumer.recv_many(4, SOON).await.expect("no error").came().expect("there are some");
@@ -253,6 +254,8 @@ async fn offsets_are_committed_one_by_one_all_at_once_and_on_the_way() {
     };
     sleep(SOON).await;
     assert_eq!((world.committed(0).await.0, world.committed(1).await.0), (5, 5));
+    let metrics = client.metrics();
+    assert!(metrics.commits >= 3 && metrics.commits_failed == 0, "{metrics:?}");
 }
 
 async fn drain_uncommitted(consumer: &mut Consumer) -> Vec<ConsumerRecord> {
@@ -369,7 +372,8 @@ async fn who_waits_for_records_is_never_stuck_however_long() {
     let mut world = World::new(1).await;
     world.produce(0, 1).await;
     let (member, _) = world.member().await;
-    let mut consumer = member.unfinished_max(SESSION).subscribe([TOPIC]).await.expect("the topic is there");
+    let member = member.unfinished_max(SESSION).on_assigned(async |it: Assigned| drop(it));
+    let mut consumer = member.subscribe([TOPIC]).await.expect("the topic is there");
     let assignment = record(&mut consumer).await.assignment();
     none(&mut consumer, SESSION * 50).await;
     world.produce(0, 1).await;
