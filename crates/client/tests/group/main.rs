@@ -1,6 +1,7 @@
 //! Members of a group against the embedded broker, over pipes, on tokio's paused clock.
 
 mod chaos;
+mod incremental;
 mod user;
 mod world;
 

@@ -22,7 +22,7 @@ use vltava_wire::{
 use crate::{
     Moment, Rng, TopicPartition,
     group::member::{
-        Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Failure, Member, Refusal, Step, Ticket,
+        Answer, Ask, AssignmentId, CallId, Commit, CommitId, Config, Failure, Member, Refusal, Step,
     },
 };
 
