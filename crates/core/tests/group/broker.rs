@@ -12,7 +12,7 @@ impl World {
             Ask::FindCoordinator => {
                 let error_code = if moved { ErrorCode::CoordinatorNotAvailable.code() } else { 0 };
                 let found = Coordinator { error_code, ..Coordinator::default() };
-                self.answer(connection, call, Answer::Coordinator { found, next: None });
+                self.answer(connection, call, Answer::Coordinator { found, next: Some(NEXT_VERSION) });
             }
             Ask::Join(request) => {
                 let join = Join {
@@ -35,7 +35,8 @@ impl World {
                 self.answer(connection, call, Answer::Heartbeat(response));
             }
             Ask::Commit(request) => {
-                let code = if moved { Err(ErrorCode::NotCoordinator) } else { self.store(&request) };
+                let host = self.connections[&connection].host;
+                let code = if moved { Err(ErrorCode::NotCoordinator) } else { self.store(host, &request) };
                 self.answer(connection, call, Answer::Commit(commit_response(&request, code)));
             }
             Ask::Leave(member) => {
@@ -44,7 +45,24 @@ impl World {
                 self.groups.on_leave(self.now, VERSION, request);
                 self.answer(connection, call, Answer::Leave);
             }
-            Ask::NextHeartbeat(_) => panic!("the coordinator did not say that it knows that"),
+            Ask::NextHeartbeat(_) if moved => {
+                let response = ConsumerGroupHeartbeatResponse { error_code: away, ..Default::default() };
+                self.answer(connection, call, Answer::NextHeartbeat(response));
+            }
+            Ask::NextHeartbeat(request) => {
+                let (client_id, client_host) = ("app".to_owned(), "sim".to_owned());
+                let beat = Beat { version: NEXT_VERSION, client_id, client_host, request };
+                let response = self.groups.on_next_heartbeat(self.now, beat);
+                self.answer(connection, call, Answer::NextHeartbeat(response));
+            }
+        }
+    }
+
+    /// The coordinator is told what there is.
+    pub(super) fn tell_topics(&mut self) {
+        let counts = [self.partitions, TOPICS[1].1];
+        for (((name, _), id), partitions) in TOPICS.iter().zip(TOPIC_IDS).zip(counts) {
+            self.groups.on_topic(name, Some(Topic { id, partitions }));
         }
     }
 
@@ -54,17 +72,17 @@ impl World {
     }
 
     /// Stores a commit that counts, and checks that it may.
-    pub(super) fn store(&mut self, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
+    pub(super) fn store(&mut self, host: Id, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
         self.commits.push(request.clone());
         self.groups.on_commit(self.now, request)?;
         for topic in &request.topics {
             for it in &topic.partitions {
                 let partition = TopicPartition::new(&*topic.name, it.partition_index);
-                let key = (request.generation_id_or_member_epoch, partition.clone());
-                let (seed, offset) = (self.seed, it.committed_offset);
-                assert_eq!(self.owners.get(&key), Some(&request.member_id), "seed {seed}: not its owner");
+                let offset = it.committed_offset;
+                let holder = self.holders.get(&partition);
+                assert_eq!(holder, Some(&host), "{self}: {partition} is committed by who has it no more");
                 let before = self.offsets.committed("g", &partition).map_or(0, |committed| committed.offset);
-                assert!(offset >= before, "seed {seed}: {partition} went back from {before} to {offset}");
+                assert!(offset >= before, "{self}: {partition} went back from {before} to {offset}");
                 let committed = Committed { offset, leader_epoch: 0, metadata: String::new() };
                 self.offsets.commit("g", partition, committed);
             }
@@ -76,6 +94,10 @@ impl World {
         while let Some(output) = self.groups.poll(self.now, Timestamp(0)) {
             let reply = match output {
                 Output::Record(record) => {
+                    if let Record::Classic(group) = &record {
+                        self.recorded_generation = group.generation;
+                        self.generation = self.generation.max(group.generation);
+                    }
                     self.kept.apply(&record);
                     continue;
                 }
@@ -83,7 +105,10 @@ impl World {
             };
             let Some((connection, call)) = self.parked.remove(&reply.token) else { continue };
             let answer = match reply.answer {
-                coordinator::Answer::Join(response) => Answer::Join(response),
+                coordinator::Answer::Join(response) => {
+                    self.generation = self.generation.max(response.generation_id);
+                    Answer::Join(response)
+                }
                 coordinator::Answer::Sync(response) => Answer::Sync(response),
             };
             self.answer(connection, call, answer);

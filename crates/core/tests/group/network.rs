@@ -12,12 +12,9 @@ impl World {
             self.connect(id);
         }
         let host = self.hosts.get_mut(&id).expect("it sends");
-        let held = host.revoking.is_some_and(|(_, deadline)| self.now < deadline);
-        assert!(
-            !(held && matches!(ask, Ask::Join(_))),
-            "seed {}: joins before its ticket is back",
-            self.seed
-        );
+        let held = host.revoking.as_ref().is_some_and(|it| self.now < it.deadline);
+        let joins = matches!(ask, Ask::Join(_));
+        assert!(!(held && joins), "{self}: joins before its ticket is back");
         let connection = host.connection;
         host.calls.insert(call, connection);
         let arrival = self.now + self.delay();
@@ -25,14 +22,15 @@ impl World {
         it.last_arrival = it.last_arrival.max(arrival);
         let arrival = it.last_arrival;
         self.at(arrival, Event::Arrives { connection, call, ask });
-        self.at(self.now + timeout, Event::TimesOut { member: id, call });
+        self.at(self.now + timeout, Event::TimesOut { host: id, call });
     }
 
     pub(super) fn connect(&mut self, id: Id) {
         self.counter += 1;
         let connection = Connection {
-            member: id,
+            host: id,
             is_cut: false,
+            is_read_on: false,
             last_arrival: self.now,
             last_answer: self.now,
             waits_for: None,
@@ -67,7 +65,8 @@ impl World {
 
     pub(super) fn arrives(&mut self, connection: u64, call: CallId, ask: Ask) {
         let Some(it) = self.connections.get_mut(&connection) else { return };
-        if it.is_cut {
+        // Another commit may have overtaken one that was given up, which no broker can tell.
+        if it.is_cut && (!it.is_read_on || matches!(ask, Ask::Commit(_))) {
             return;
         }
         if it.waits_for.is_some() {
@@ -88,7 +87,7 @@ impl World {
 
     pub(super) fn answered(&mut self, connection: u64, call: CallId, answer: Answer) {
         let Some(it) = self.connections.get(&connection).filter(|it| !it.is_cut) else { return };
-        let id = it.member;
+        let id = it.host;
         let Some(host) = self.hosts.get_mut(&id) else { return };
         if host.calls.remove(&call).is_some() {
             host.member.on_answer(self.now, call, answer);

@@ -380,7 +380,8 @@ impl Ground {
         };
         let commits = may_commit && self.knows_coordinator() && self.commits.wants_to_send();
         let forgotten = (!self.held.is_empty()).then(|| self.beat.heard + self.config.session_timeout);
-        let revoking = self.revoking.as_ref().map(|it| it.deadline);
+        // Who leaves gives nothing back before it has left.
+        let revoking = self.revoking.as_ref().filter(|_| !self.is_leaving()).map(|it| it.deadline);
         let leaving = self.leaving.map(|it| it.deadline);
         [find, commits.then_some(self.commit_at), forgotten, revoking, leaving].into_iter().flatten().min()
     }

@@ -24,6 +24,8 @@ impl Member {
             code @ (ErrorCode::UnknownMemberId | ErrorCode::FencedMemberEpoch) => {
                 self.expelled(ground, now, code);
             }
+            // It was given up, and those who stayed have gone back to the classic protocol; one who joins may turn that.
+            code @ ErrorCode::GroupIdNotFound if ground.epoch > 0 => self.expelled(ground, now, code),
             ErrorCode::UnreleasedInstanceId => self.on_taken(ground, now),
             // The group is one of the classic protocol, and stays so.
             ErrorCode::GroupIdNotFound | ErrorCode::UnsupportedVersion if may_change(ground) => {

@@ -63,13 +63,14 @@ fn every_code_of_a_heartbeat_means_one_thing() {
         |steps: &[Step]| matches!(steps, [Step::Lost(_), Step::Call { ask: Ask::NextHeartbeat(_), .. }]);
     let fails = |steps: &[Step]| matches!(steps, [Step::Lost(_), Step::Failed(Failure::Refused { .. })]);
     type Says<'a> = &'a dyn Fn(&[Step]) -> bool;
-    let cases: [(ErrorCode, Says<'_>); 13] = [
+    let cases: [(ErrorCode, Says<'_>); 14] = [
         (ErrorCode::None, &rests),
         (ErrorCode::CoordinatorLoadInProgress, &rests),
         (ErrorCode::NotCoordinator, &rests),
         (ErrorCode::CoordinatorNotAvailable, &rests),
         (ErrorCode::UnknownMemberId, &lost),
         (ErrorCode::FencedMemberEpoch, &lost),
+        (ErrorCode::GroupIdNotFound, &lost),
         (ErrorCode::FencedInstanceId, &fails),
         (ErrorCode::UnsupportedAssignor, &fails),
         (ErrorCode::GroupMaxSizeReached, &fails),
