@@ -100,7 +100,8 @@ impl World {
     fn is_late(&self, id: Id) -> bool {
         let (member_id, epoch) = self.hosts[&id].member.identity().expect("who is assigned is a member");
         match self.known().get(member_id) {
-            Some(Some(now)) => *now != epoch,
+            // The coordinator waits until the member says that it has given back what it was given.
+            Some(Some(_)) => false,
             Some(None) => self.generation != epoch,
             None => true,
         }
