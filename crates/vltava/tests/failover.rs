@@ -135,7 +135,7 @@ async fn produce_loosely(broker: &Broker, client: &Client, acks: Acks) -> usize 
     let producer = builder.build().expect("a producer");
     for n in 0..100 {
         if n == 30 || n == 60 {
-            broker.move_leader("orders", 0, 1 + n as i32 / 30).await.expect("all nodes run");
+            broker.move_leader("orders", 0, 1 + n / 30).await.expect("all nodes run");
         }
         if n == 90 {
             // What was written to a node that leads no longer has been refused by now.
