@@ -66,7 +66,15 @@ impl World {
     pub(super) fn arrives(&mut self, connection: u64, call: CallId, ask: Ask) {
         let Some(it) = self.connections.get_mut(&connection) else { return };
         // Another commit may have overtaken one that was given up, which no broker can tell.
-        if it.is_cut && (!it.is_read_on || matches!(ask, Ask::Commit(_))) {
+        // So it is with a join that says that nothing is held, of who has joined and holds partitions meanwhile.
+        let host = it.host;
+        let holds = self.hosts.get(&host).is_some_and(|host| !host.positions.is_empty());
+        let is_overtaken = match &ask {
+            Ask::Commit(_) => true,
+            Ask::NextHeartbeat(request) => request.member_epoch == 0 && holds,
+            _ => false,
+        };
+        if it.is_cut && (!it.is_read_on || is_overtaken) {
             return;
         }
         if it.waits_for.is_some() {

@@ -145,6 +145,23 @@ fn what_a_rebalance_left_open_is_not_given_away() {
 }
 
 #[test]
+fn what_a_member_still_gives_back_in_the_classic_protocol_is_not_given_away() {
+    let mut desk = Desk::sharing(4);
+    let (old, _) = desk.classic_consumer();
+    let token = desk.join(9, consumer(&old, &[0, 1, 2, 3]));
+    let joined = desk.join_answer(token);
+    let token = desk.sync_bytes(joined.generation_id, &old, share(&[0, 1]));
+    assert_eq!(shared(desk.sync_answer(token).assignment), [0, 1]);
+    let mut new = Worker::new("n");
+    desk.beats(&mut [&mut new]);
+    assert_eq!(new.holds.len(), 0, "the other works on them until it has joined again");
+    assert_eq!(desk.heartbeat(joined.generation_id, &old), ErrorCode::RebalanceInProgress);
+    assert_eq!(desk.rejoin(&old, &[0, 1]).1, [0, 1]);
+    desk.settle(&mut [&mut new]);
+    assert_eq!(new.holds.len(), 2);
+}
+
+#[test]
 fn members_of_the_classic_protocol_leave_a_mixed_group_and_time_out_of_it() {
     let mut desk = Desk::sharing(4);
     let (old, generation) = desk.classic_consumer();
@@ -182,6 +199,20 @@ fn members_of_the_classic_protocol_leave_a_mixed_group_and_time_out_of_it() {
     desk.pass(SESSION as u64);
     desk.settle(&mut [&mut new]);
     assert_eq!(new.holds.len(), 4);
+}
+
+#[test]
+fn who_was_given_up_and_does_not_know_is_told_that_all_is_lost() {
+    let mut desk = Desk::sharing(4);
+    let (old, _) = desk.classic_consumer();
+    let mut new = Worker::new("n");
+    desk.beat(&mut new);
+    desk.pass(SESSION as u64);
+    desk.settle(&mut [&mut new]);
+    assert_eq!(new.holds.len(), 4);
+    let token = desk.join(9, consumer(&old, &[0, 1, 2, 3]));
+    assert_eq!(ErrorCode::from(desk.join_answer(token).error_code), ErrorCode::UnknownMemberId);
+    assert!(desk.rejoin(&old, &[]).1.is_empty(), "who holds nothing may come under any name");
 }
 
 #[test]

@@ -446,3 +446,24 @@ fn nobody_has_to_be_asked_for_groups_to_come_to_rest() {
     assert_eq!(desk.groups.deadline(), None);
     assert_eq!(desk.groups.describe_next("g").group_state, "Empty");
 }
+
+#[test]
+fn who_never_read_where_it_was_led_is_told_until_it_says_that_it_is_there() {
+    let mut desk = Desk::sharing(2);
+    let (mut a, mut b) = (Worker::new("a"), Worker::new("b"));
+    desk.settle(&mut [&mut a]);
+    b.epoch = desk.send(b.whole()).member_epoch;
+    desk.beats(&mut [&mut a]);
+    // It had sent this before, and given it up: it is served late, and nobody reads the answer.
+    let late = desk.send(Worker::new("b").whole());
+    assert_eq!((late.member_epoch, late.assignment.map(|it| it.topic_partitions.len())), (b.epoch, Some(1)));
+    let rests = ConsumerGroupHeartbeatRequest { topic_partitions: None, ..b.short() };
+    for _ in 0..2 {
+        assert!(desk.send(rests.clone()).assignment.is_some());
+    }
+    desk.hear(&mut b, rests.clone());
+    b.obey();
+    assert_eq!(b.holds.len(), 1);
+    assert_eq!(desk.send(b.short()).assignment, None);
+    assert_eq!(desk.send(rests).assignment, None);
+}

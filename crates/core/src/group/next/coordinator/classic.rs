@@ -98,7 +98,12 @@ impl Group {
         }
         let said =
             JoinGroupResponseMember { member_id: id.clone(), metadata, ..JoinGroupResponseMember::default() };
-        subscribed(said).map_err(|_| ErrorCode::InconsistentGroupProtocol)
+        let subscriber = subscribed(said).map_err(|_| ErrorCode::InconsistentGroupProtocol)?;
+        // Who was given up and holds on to partitions does not know that they are another's by now.
+        match self.members.contains_key(id) || id.is_empty() || subscriber.owned.is_empty() {
+            true => Ok(subscriber),
+            false => Err(ErrorCode::UnknownMemberId),
+        }
     }
 
     /// A member asks for what it may have.
@@ -205,9 +210,12 @@ impl Group {
     }
 }
 
-pub(super) fn by_id(partitions: &[TopicPartition], topics: &Directory) -> Partitions {
+pub(super) fn by_id<'a>(
+    partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    topics: &Directory,
+) -> Partitions {
     let known = |it: &TopicPartition| Some((topics.topic(&it.topic)?.id, it.partition));
-    partitions.iter().filter_map(known).collect()
+    partitions.into_iter().filter_map(known).collect()
 }
 
 pub(super) fn by_name(partitions: &Partitions, topics: &Directory) -> Vec<TopicPartition> {

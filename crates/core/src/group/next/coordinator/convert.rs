@@ -6,7 +6,7 @@ use vltava_wire::messages::group::JoinGroupResponseMember;
 use super::{
     Group, Partitions,
     classic::{by_id, by_name},
-    member::{Classic, Member},
+    member::{Classic, Member, State},
 };
 use crate::{
     Moment,
@@ -22,7 +22,8 @@ use crate::{
 
 impl Group {
     /// A group of the classic protocol goes on as one of KIP-848. Its members keep what they were assigned last, and
-    /// are told to join again. None if they are no consumers, or say what cannot be read.
+    /// are told to join again. What they said when they joined that they own, and nobody is assigned now, they have
+    /// yet to give back. None if they are no consumers, or say what cannot be read.
     pub(in crate::group) fn from_classic(
         now: Moment,
         before: &classic::Group,
@@ -33,12 +34,16 @@ impl Group {
         }
         let mut group = Self::new(before.generation());
         group.assignment_epoch = group.epoch;
+        let mut taken = Partitions::new();
+        for share in before.shares() {
+            taken.extend(by_id(&assigned(share.assignment).ok()?, topics));
+        }
         for share in before.shares() {
             let Share { member: said, session_timeout, rebalance_timeout, .. } = share;
             let id = said.member_id.clone();
-            let Subscriber { instance_id, topics: wanted, rack, .. } = subscribed(said).ok()?;
-            let held: Vec<_> = assigned(share.assignment).ok()?.into_iter().collect();
-            let assigned = by_id(&held, topics);
+            let Subscriber { instance_id, topics: wanted, rack, owned, .. } = subscribed(said).ok()?;
+            let assigned = by_id(&assigned(share.assignment).ok()?, topics);
+            let revoking = &by_id(&owned, topics) - &taken;
             let member = Member {
                 instance_id,
                 rack_id: rack.as_deref().map(str::to_owned),
@@ -49,7 +54,9 @@ impl Group {
                 classic: Some(Classic { session_timeout, protocols: share.protocols }),
                 epoch: group.epoch,
                 previous_epoch: group.epoch,
+                state: if revoking.is_empty() { State::Stable } else { State::Unrevoked },
                 assigned: assigned.clone(),
+                revoking,
                 session_end: now + session_timeout,
                 ..Member::new(now)
             };

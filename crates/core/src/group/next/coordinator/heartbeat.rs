@@ -150,6 +150,10 @@ impl Group {
         self.catch_up(is_first || wants, world.topics);
         let mut member = self.take(&id).expect("it was just put in");
         let progress = self.reconcile(now, &id, &mut member, owned.as_ref());
+        member.is_confirmed = match &owned {
+            Some(owned) => *owned == member.assigned,
+            None => member.is_confirmed && progress != Progress::Reassigned,
+        };
         if is_new || said || wants || progress != Progress::None {
             self.unrecorded.members.insert(id.clone());
         }
@@ -157,7 +161,7 @@ impl Group {
             member_id: Some(id.clone()),
             member_epoch: member.epoch,
             heartbeat_interval_ms: as_millis(world.limits.next_heartbeat_interval),
-            assignment: (joins || tells_all || progress == Progress::Reassigned)
+            assignment: (joins || tells_all || !member.is_confirmed || progress == Progress::Reassigned)
                 .then(|| Assignment { topic_partitions: write(&member.assigned) }),
             ..ConsumerGroupHeartbeatResponse::default()
         };
@@ -176,6 +180,7 @@ impl Group {
         let is_there = |member: &Member| {
             member.epoch == request.member_epoch
                 && member.is_reconciled(self.epoch)
+                && member.is_confirmed
                 && member.classic.is_none()
                 && member.instance_id == request.instance_id
         };

@@ -128,6 +128,7 @@ impl Member {
             state,
             assigned: read(&kept.assigned),
             revoking: read(&kept.revoking),
+            is_confirmed: false,
             session_end: now + session,
             patience_end: waited_for.then(|| now + rebalance_timeout),
         }

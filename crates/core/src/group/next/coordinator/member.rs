@@ -35,6 +35,9 @@ pub(super) struct Member {
     pub(super) assigned: Partitions,
     /// What it has to give back, and nobody else may have yet.
     pub(super) revoking: Partitions,
+    /// Whether it has said that it holds what it may have. Until then it is told again: a request that it had given up
+    /// may have led it on, and that answer it never read.
+    pub(super) is_confirmed: bool,
     /// When it is gone unless it is heard of.
     pub(super) session_end: Moment,
     /// When it is gone unless it has done what is waited for: given back, joined, synced.
@@ -96,6 +99,7 @@ impl Member {
             state: State::Stable,
             assigned: Partitions::new(),
             revoking: Partitions::new(),
+            is_confirmed: false,
             session_end: now,
             patience_end: None,
         }
@@ -108,6 +112,7 @@ impl Member {
             previous_epoch: 0,
             state: State::Stable,
             revoking: Partitions::new(),
+            is_confirmed: false,
             patience_end: None,
             ..self.clone()
         }

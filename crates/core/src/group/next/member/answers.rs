@@ -60,6 +60,7 @@ impl Member {
         }
         if self.target.as_ref() != Some(&target) {
             if self.target.is_some() {
+                self.turns += 1;
                 ground.steps.push_back(Step::Rebalancing(Reason::SharedOut));
             }
             self.target = Some(target);

@@ -31,6 +31,8 @@ pub(in crate::group) struct Member {
     pub(super) interval: Duration,
     /// What the coordinator wants the member to have, if it has said so since the member joined.
     pub(super) target: Option<ById>,
+    /// How many times it changed.
+    pub(super) turns: u64,
     /// Whether the target is to be compared with what is held.
     pub(super) is_open: bool,
     /// Of what is held, the ids of its topics: a topic that is made anew is another.
@@ -72,8 +74,6 @@ impl Rules for Member {
         ground.lose();
         ground.epoch = -1;
         self.ids.clear();
-        self.target = None;
-        self.is_open = false;
         self.joins = Some(reason);
         self.was_told = false;
         self.begin_with_everything(ground, at);
@@ -142,6 +142,7 @@ impl Member {
             saying: Said::default(),
             interval: Duration::ZERO,
             target: None,
+            turns: 0,
             is_open: false,
             ids: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -153,15 +154,20 @@ impl Member {
         }
     }
 
-    /// The next sign of life, not before then, says everything: what the coordinator knows is not certain.
+    /// The next sign of life, not before then, says everything: what the coordinator knows is not certain. Nor is what
+    /// it wants, and what was told and not taken may be another's by now.
     pub(super) fn begin_with_everything(&mut self, ground: &mut Ground, at: Moment) {
         self.known = None;
+        self.target = None;
+        self.is_open = false;
         ground.beat.next = at;
     }
 
     /// From what is held towards what the coordinator wants.
     fn reconcile(&mut self, ground: &mut Ground, now: Moment) {
-        let (true, Some(target)) = (self.is_open, &self.target) else { return };
+        // What was said not to be owned may be another's until the answer says that it is not.
+        let is_telling = ground.beat.call.is_some() && self.saying.tells_owned(self.known.as_ref());
+        let (true, false, Some(target)) = (self.is_open, is_telling, &self.target) else { return };
         self.is_open = false;
         let is_wanted = |(partition, id): &(&TopicPartition, &Uuid)| {
             target.get(*id).is_some_and(|it| it.contains(&partition.partition))
@@ -202,10 +208,11 @@ impl Member {
         for (partition, id) in &self.ids {
             owned.entry(*id).or_default().insert(partition.partition);
         }
+        let mut turns = self.turns;
         if let Some(known) = self.known.as_ref().filter(|_| ground.is_revoking()) {
-            owned = known.owned.clone();
+            (owned, turns) = (known.owned.clone(), known.turns);
         }
-        Said { topics: ground.config.topics.clone(), owned }
+        Said { topics: ground.config.topics.clone(), owned, turns }
     }
 
     fn may_beat(&self, ground: &Ground) -> bool {

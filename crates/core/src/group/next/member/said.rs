@@ -17,6 +17,9 @@ pub(super) type ById = BTreeMap<Uuid, BTreeSet<i32>>;
 pub(super) struct Said {
     pub(super) topics: BTreeSet<String>,
     pub(super) owned: ById,
+    /// How many times the target had changed by then: a coordinator that took back what was never taken waits to hear
+    /// what is owned, be it as before.
+    pub(super) turns: u64,
 }
 
 impl Said {
@@ -39,8 +42,13 @@ impl Said {
             subscribed_topic_names: known.is_none_or(|it| it.topics != self.topics).then(topics),
             subscribed_topic_regex: config.regex.clone().filter(|_| is_news),
             server_assignor: config.server_assignor.clone().filter(|_| is_news),
-            topic_partitions: known.is_none_or(|it| it.owned != self.owned).then(owned),
+            topic_partitions: self.tells_owned(known).then(owned),
         }
+    }
+
+    /// Whether the request says what is owned.
+    pub(super) fn tells_owned(&self, known: Option<&Self>) -> bool {
+        known.is_none_or(|it| it.owned != self.owned || it.turns != self.turns)
     }
 }
 

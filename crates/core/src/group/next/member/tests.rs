@@ -278,15 +278,64 @@ fn topics_that_metadata_does_not_know_yet_are_waited_for() {
     const U: Uuid = Uuid(9);
     let mut desk = Desk::assigned(&[0]);
     let steps = desk.beat(share(2, &[(T, &[0, 1]), (U, &[5])]));
-    assert!(
-        matches!(&steps[..], [Step::Assigned(AssignmentId(2), mine), Step::Resolve(ids), Step::Call { .. }]
-        if *mine == these(&[1]) && *ids == BTreeSet::from([U])),
-        "{steps:?}"
-    );
+    let [Step::Assigned(AssignmentId(2), mine), Step::Resolve(ids), Step::Call { call, .. }] = &steps[..]
+    else {
+        panic!("{steps:?}")
+    };
+    assert_eq!((mine, ids), (&these(&[1]), &BTreeSet::from([U])));
+    desk.answer(*call, rest(2));
     desk.name(U, "u");
     let steps = desk.steps();
     let expected = Step::Assigned(AssignmentId(3), BTreeSet::from([TopicPartition::new("u", 5)]));
     assert_eq!(steps.first(), Some(&expected));
+}
+
+#[test]
+fn what_is_being_said_not_to_be_owned_is_not_taken_before_the_answer() {
+    const U: Uuid = Uuid(9);
+    for (answer, is_given) in [(rest(2), true), (share(2, &[(T, &[0, 1])]), false)] {
+        let mut desk = Desk::assigned(&[0]);
+        let steps = desk.beat(share(2, &[(T, &[0, 1]), (U, &[5])]));
+        let Some(Step::Call { call, .. }) = steps.last() else { panic!("{steps:?}") };
+        desk.name(U, "u");
+        assert_eq!(desk.steps(), [], "it may be another's by now");
+        desk.answer(*call, answer);
+        let steps = desk.steps();
+        let is_taken = matches!(steps.first(), Some(Step::Assigned(..)));
+        assert_eq!(is_taken, is_given, "{steps:?}");
+        let Some(Step::Call { ask: Ask::NextHeartbeat(request), .. }) = steps.last() else {
+            panic!("{steps:?}")
+        };
+        let expected = if is_given { vec![0, 1, 5] } else { vec![0, 1] };
+        assert_eq!(owned(request), Some(expected), "who took it back waits to hear that it is not held");
+    }
+}
+
+/// C6.
+#[test]
+fn who_misses_an_answer_forgets_what_it_was_told_and_did_not_take() {
+    const U: Uuid = Uuid(9);
+    for lost in [None, Some(ErrorCode::CoordinatorLoadInProgress)] {
+        let mut desk = Desk::assigned(&[0]);
+        let steps = desk.beat(share(2, &[(T, &[0]), (U, &[5])]));
+        let [Step::Resolve(_), Step::Call { call, .. }] = &steps[..] else { panic!("{steps:?}") };
+        match lost {
+            None => desk.member.on_broken(desk.now, *call),
+            Some(code) => desk.answer(*call, refused(code)),
+        }
+        desk.steps();
+        desk.name(U, "u");
+        assert_eq!(desk.steps(), [], "{lost:?}: it may be another's by now");
+        desk.now += Duration::from_secs(1);
+        if lost.is_none() {
+            desk.find(Some(1));
+        }
+        let (call, request) = desk.ask_to_beat();
+        assert_eq!((owned(&request), request.rebalance_timeout_ms), (Some(vec![0]), 60_000), "{lost:?}");
+        desk.answer(call, share(2, &[(T, &[0]), (U, &[5])]));
+        let expected = Step::Assigned(AssignmentId(2), BTreeSet::from([TopicPartition::new("u", 5)]));
+        assert_eq!(desk.steps().first(), Some(&expected));
+    }
 }
 
 #[test]
