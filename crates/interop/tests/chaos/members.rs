@@ -3,7 +3,7 @@
 //! Not before: a coordinator that was stopped answers from what it knew, until it hears that it is no coordinator any
 //! more. Kafka does not keep it from that, so what was committed seems to go back for a moment.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::{
     task::JoinSet,
@@ -19,6 +19,13 @@ const GROUP: &str = "audit";
 
 /// So many are in the group.
 const MEMBERS: usize = 2;
+
+/// So many batches are committed together: a commit takes the cluster milliseconds, and in a long run one for every
+/// batch would fall behind for ever.
+const TOGETHER: usize = 50;
+
+/// What was read is committed after this, if no more comes.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Between two questions what the group has committed.
 const ASKING: Duration = Duration::from_millis(250);
@@ -74,11 +81,22 @@ async fn live(recorder: &Recorder, client: &Client, name: String) -> Result<()> 
         ..config::Consumer::default()
     };
     let mut member = Member::subscribe(recorder, name, client, config, (GROUP, &[TOPIC])).await?;
-    while let Some(batch) = member.next().await? {
-        // What is not committed is read again by whoever has the partition next.
-        let _ = member.commit(&batch).await;
+    let (mut last, mut batches) = (BTreeMap::new(), 0);
+    loop {
+        if let Ok(batch) = timeout(PAUSE, member.next()).await {
+            let Some(batch) = batch? else { return Ok(()) };
+            last.insert(batch.topic_partition().clone(), batch);
+            batches += 1;
+            if batches < TOGETHER {
+                continue;
+            }
+        }
+        for batch in std::mem::take(&mut last).into_values() {
+            // What is not committed is read again by whoever has the partition next.
+            let _ = member.commit(&batch).await;
+        }
+        batches = 0;
     }
-    Ok(())
 }
 
 async fn watch(recorder: Recorder, client: Client) {
